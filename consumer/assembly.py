@@ -1,0 +1,94 @@
+"""From a pipeline file to something that makes enrichers: model opened, mapping fitted, batches proved."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from consumer.enrich import Enricher
+from consumer.exits import RefusedError
+from consumer.features.plan import ColumnPlan
+from consumer.fit import fit_inputs, fit_outputs
+from consumer.lane import BatchRule, Reason
+from consumer.model.engines import Engine, find_engine
+from consumer.model.file import ModelFile, Signature, open_interpreter, read_model, read_signature
+from consumer.model.probe import Limit, Verdict, probe
+from consumer.model.runner import Runner
+from consumer.pipeline.findings import Finding
+from consumer.pipeline.load import PipelineFile
+from consumer.records.json_reader import JsonReader
+from consumer.records.layouts import Layout, make_layout
+from consumer.records.predictions import Predictions
+
+
+class Assembly(msgspec.Struct, frozen=True):
+    """All that enrichers share; each gets an interpreter of its own."""
+
+    file: PipelineFile
+    engine: Engine
+    model: ModelFile
+    signature: Signature
+    verdict: Verdict
+    plan: ColumnPlan
+    reader: JsonReader
+    predictions: Predictions
+    layout: Layout
+
+    @property
+    def rule(self) -> BatchRule:
+        """When batches close, with the rows that the model's speed allows."""
+        batch = self.file.spec.batch
+        return BatchRule(
+            rows=self.verdict.rows,
+            bytes=batch.bytes,
+            wait=batch.wait,
+            row_bytes=self.plan.row_bytes,
+            full=Reason.ROWS if self.verdict.rows == batch.rows else Reason.TIME,
+        )
+
+    def enrichers(self) -> Callable[[], Enricher]:
+        """Return a factory: called once a lane, by the thread that will use what it makes."""
+        if self.file.spec.model.interpreters == "per_lane":
+            return self._enricher
+        shared: list[Enricher] = []
+
+        def same() -> Enricher:
+            if not shared:
+                shared.append(self._enricher())
+            return shared[0]
+
+        return same
+
+    def _enricher(self) -> Enricher:
+        runner = Runner(self.engine, self.model, self.signature, self.verdict.sizes)
+        return Enricher(self.reader, self.plan, runner, self.predictions, self.layout)
+
+
+def assemble(file: PipelineFile) -> Assembly:
+    """Open the model, fit the mapping and prove batches.
+
+    Raises:
+        RefusedError: the engine lacks, the model can't be run, or the mapping does not fit it; all misfits in one
+            message, each with its place in the pipeline file.
+    """
+    spec = file.spec
+    engine = find_engine(spec.model.engine)
+    model = read_model(file.model)
+    signature = read_signature(open_interpreter(engine, model), model)
+    findings: list[Finding] = []
+    plan = fit_inputs(spec, signature, findings)
+    columns = fit_outputs(spec, signature, findings)
+    if findings:
+        raise RefusedError(file.refusal(findings))
+    output = spec.output
+    forbidden = output.field if output.layout == "merge" and output.existing == "dead_letter" else None
+    return Assembly(
+        file=file,
+        engine=engine,
+        model=model,
+        signature=signature,
+        verdict=probe(engine, model, signature, plan.samples, Limit(spec.batch.rows, spec.batch.time)),
+        plan=plan,
+        reader=JsonReader(plan.fields, forbidden),
+        predictions=Predictions(columns, {"model": model.label, "pipeline": f"{spec.name}@{file.mapping}"}),
+        layout=make_layout(output.layout, output.field, output.existing),
+    )

@@ -1,0 +1,41 @@
+"""``onelane enrich``: the same code path, without a broker."""
+
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import click
+
+from consumer.assembly import assemble
+from consumer.cli.options import load_pipeline, pipeline_argument
+from consumer.files import FileBroker
+from consumer.operate.figures import Figures
+from consumer.operate.logs import set_up_logs
+from consumer.worker import Worker
+
+_NEVER = float("inf")
+
+
+@click.command(name="enrich")
+@pipeline_argument
+@click.option(
+    "--dead-letters",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Where dead letters go, as JSON lines; to stderr by default.",
+)
+def command(pipeline: Path, dead_letters: Path | None) -> None:
+    """Enrich JSON lines from stdin to stdout."""
+    set_up_logs()
+    assembly = assemble(load_pipeline(pipeline))
+    figures = Figures(time.monotonic)
+    with ExitStack() as stack:
+        dead: BinaryIO = sys.stderr.buffer if dead_letters is None else stack.enter_context(dead_letters.open("wb"))
+        broker = FileBroker(cast("BinaryIO", sys.stdin.buffer), sys.stdout.buffer, dead)
+        worker = Worker(
+            broker, assembly.enrichers(), assembly.rule, checkpoint=_NEVER, drain=_NEVER, observer=figures
+        )
+        worker.run(lambda: False)
+    click.echo(f"{figures.events} events, {figures.dead.total()} dead letters", err=True)

@@ -1,0 +1,26 @@
+"""Options and arguments that commands share."""
+
+from pathlib import Path
+
+import click
+
+from consumer.exits import PipelineError
+from consumer.kafka.settings import refused_settings
+from consumer.pipeline.load import PipelineFile, load
+
+pipeline_argument = click.argument(
+    "pipeline", type=click.Path(dir_okay=False, path_type=Path), metavar="PIPELINE.YAML"
+)
+
+
+def load_pipeline(path: Path) -> PipelineFile:
+    """Read a pipeline file and check its Kafka settings too.
+
+    Raises:
+        PipelineError: something is wrong; the message names file, line, column and field.
+    """
+    file = load(path)
+    findings = refused_settings(file.spec)
+    if findings:
+        raise PipelineError(file.refusal(findings))
+    return file

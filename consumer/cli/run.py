@@ -1,0 +1,95 @@
+"""``onelane run``: the daemon."""
+
+import platform
+import secrets
+import sys
+import time
+from pathlib import Path
+
+import click
+import structlog
+
+from consumer import __version__
+from consumer.assembly import Assembly, assemble
+from consumer.cli.options import load_pipeline, pipeline_argument
+from consumer.exits import ExitCode, OnelaneError
+from consumer.kafka.connect import Connection, connect
+from consumer.operate.figures import Figures
+from consumer.operate.logs import set_up_logs
+from consumer.operate.watchdog import Watchdog
+from consumer.worker import Worker
+
+_log = structlog.get_logger()
+
+# Of the shutdown time-out, what open batches may take; the rest is for the last checkpoint and the group.
+_DRAIN = 0.5
+
+
+@click.command(name="run")
+@pipeline_argument
+@click.option(
+    "--instance",
+    envvar="ONELANE_INSTANCE",
+    metavar="NAME",
+    help="Tells workers of one group apart; a worker that comes back under its name takes over at once. "
+    "Random by default. [env: ONELANE_INSTANCE]",
+)
+def command(pipeline: Path, instance: str | None) -> None:
+    """Enrich a topic until a signal says stop."""
+    set_up_logs()
+    try:
+        code = _run(pipeline, instance or secrets.token_hex(4))
+    except OnelaneError as error:
+        _log.error("not able to go on", error=str(error), code=int(error.code))
+        code = error.code
+    sys.exit(code)
+
+
+def _run(path: Path, instance: str) -> ExitCode:
+    file = load_pipeline(path)
+    timeout = file.spec.operate.shutdown_timeout
+    watchdog = Watchdog(timeout)
+    watchdog.start()
+    assembly = assemble(file)
+    provenance = (assembly.model.label, f"{file.spec.name}@{file.mapping}")
+    try:
+        connection = connect(file.spec, instance, provenance, watchdog.stopping)
+        _log.info("started", **_start_line(assembly, connection, instance))
+        figures = Figures(time.monotonic)
+        worker = Worker(
+            connection.broker,
+            assembly.enrichers(),
+            assembly.rule,
+            checkpoint=file.spec.checkpoint,
+            drain=_DRAIN * timeout,
+            observer=figures,
+        )
+        worker.run(watchdog.stopping)
+    except OnelaneError as error:
+        # The clients' own threads may keep a process from ending while a broker is frozen.
+        watchdog.ending(error.code)
+        raise
+    _log.info("stopped", **figures.summary())
+    return ExitCode.DONE
+
+
+def _start_line(assembly: Assembly, connection: Connection, instance: str) -> dict[str, object]:
+    """Say everything that matters, once."""
+    spec, verdict = assembly.file.spec, assembly.verdict
+    topics = (spec.input.topic, spec.output.topic, spec.dead_letters.topic)
+    return {
+        "onelane": __version__,
+        "python": platform.python_version(),
+        **connection.versions,
+        "engine": f"{assembly.engine.name} {assembly.engine.version}",
+        "model": assembly.model.label,
+        "pipeline": f"{spec.name}@{assembly.file.mapping}",
+        "instance": instance,
+        "invoke": "in batches" if verdict.batched else f"row by row: {verdict.why}",
+        "row_microseconds": round(1e6 * verdict.row_seconds, 3),
+        "batch": {"rows": verdict.rows, "bytes": int(spec.batch.bytes), "wait_seconds": float(spec.batch.wait)},
+        "topics": {topic: connection.topics.partitions[topic] for topic in topics},
+        "protocol": spec.kafka.get("group.protocol", "classic"),
+        "delivery": spec.delivery,
+        "checkpoint_seconds": float(spec.checkpoint),
+    }

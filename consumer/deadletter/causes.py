@@ -1,0 +1,49 @@
+"""The closed list of causes, as data: the code that makes one, the docs and the metrics' labels share it."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Code(StrEnum):
+    """What was wrong with an event. Each would be wrong again in the same way: transient trouble never makes one."""
+
+    NO_VALUE = "NoValue"
+    NOT_UTF8 = "NotUtf8"
+    MALFORMED = "Malformed"
+    TOO_DEEP = "TooDeep"
+    WRONG_TYPE = "WrongType"
+    FIELD_EXISTS = "FieldExists"
+    MISSING = "Missing"
+    UNKNOWN_CATEGORY = "UnknownCategory"
+    BAD_TIME = "BadTime"
+    OUT_OF_RANGE = "OutOfRange"
+    NOT_INTEGER = "NotInteger"
+    NOT_FINITE = "NotFinite"
+    INVOKE_FAILED = "InvokeFailed"
+    TOO_LARGE = "TooLarge"
+
+
+MEANINGS: Final = {
+    Code.NO_VALUE: "a tombstone or an empty value: there is nothing to predict from",
+    Code.NOT_UTF8: "the value is not UTF-8, also in fields that the pipeline does not read",
+    Code.MALFORMED: "not JSON; NaN and Infinity are not JSON either",
+    Code.TOO_DEEP: "arrays and objects nested more than 256 deep",
+    Code.WRONG_TYPE: "the value is not an object, or a declared field has another type; never replaced by `missing`",
+    Code.FIELD_EXISTS: "the event already has the output field, and `existing` is dead_letter",
+    Code.MISSING: "a field is absent or null and has no `missing`",
+    Code.UNKNOWN_CATEGORY: "a value is not in the vocabulary and `unknown` is not set",
+    Code.BAD_TIME: "not an RFC 3339 time",
+    Code.OUT_OF_RANGE: "outside `range`, or more than the tensor's type can hold",
+    Code.NOT_INTEGER: "a fraction for an integer tensor",
+    Code.NOT_FINITE: "the model answered NaN or infinity",
+    Code.INVOKE_FAILED: "the model failed on this event alone, twice, in a fresh interpreter",
+    Code.TOO_LARGE: "the enriched record is larger than the output topic takes",
+}
+
+# Longest message of a cause, in characters: a header, not a report.
+MESSAGE_LIMIT: Final = 500
+
+
+def clipped(text: str) -> str:
+    """Cut a message to what a header may hold."""
+    return text if len(text) <= MESSAGE_LIMIT else text[: MESSAGE_LIMIT - 1] + "…"

@@ -1,0 +1,122 @@
+"""The one seam: events in, for each an enriched record or a dead letter out, in order.
+
+``run``, ``enrich`` and ``demo`` all go through it, so the same bytes give the same bytes wherever they are read from.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from consumer.deadletter.causes import Code, clipped
+from consumer.features.plan import ColumnPlan
+from consumer.isolate import isolate
+from consumer.model.tensors import Array
+from consumer.records.json_reader import JsonReader
+from consumer.records.layouts import Layout
+from consumer.records.predictions import Predictions
+from consumer.types import Cause, DeadLetter, Enriched, Event, Result, Stage
+
+# What an engine raises when rows are to blame; anything else is a bug of ours and ends the process.
+_ENGINE_FAILURES: Final = (RuntimeError, ValueError)
+
+
+class Interpreter(Protocol):
+    """Runs the model; see ``consumer.model.runner``."""
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run a batch."""
+        ...
+
+    def rebuild(self) -> None:
+        """Start anew after a failure."""
+        ...
+
+
+class _Survivors:
+    """Which of a batch's events are still on their way, and why the others are not."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self.events = list(events)
+        self.causes: dict[int, Cause] = {}
+        self._places = list(range(len(self.events)))
+
+    def drop(self, bad: Mapping[int, Cause]) -> None:
+        """Take out the survivors at the given places (counted among the survivors)."""
+        if bad:
+            self.causes.update({self._places[place]: cause for place, cause in bad.items()})
+            self._places = [where for place, where in enumerate(self._places) if place not in bad]
+
+    def values(self) -> list[bytes]:
+        """Return the survivors' values; a reader has accepted them, so none is missing."""
+        return [self.events[place].value() or b"" for place in self._places]
+
+    def results(self, values: Sequence[bytes]) -> list[Result]:
+        """Return what became of each event, given the survivors' enriched values."""
+        if not self.causes:
+            return list(map(Enriched, self.events, values))
+        enriched = dict(zip(self._places, values, strict=True))
+        return [
+            Enriched(event, enriched[place]) if place in enriched else DeadLetter(event, self.causes[place])
+            for place, event in enumerate(self.events)
+        ]
+
+
+class Enricher:
+    """Decode, features, invoke, encode. Keeps nothing between batches.
+
+    Args:
+        reader: decodes values.
+        plan: makes tensors of rows; may be shared.
+        interpreter: belongs to this enricher alone, unless interpreters are shared by choice.
+        predictions: writes outputs.
+        layout: puts event and predictions together.
+    """
+
+    def __init__(
+        self, reader: JsonReader, plan: ColumnPlan, interpreter: Interpreter, predictions: Predictions, layout: Layout
+    ) -> None:
+        self._reader = reader
+        self._plan = plan
+        self._interpreter = interpreter
+        self._predictions = predictions
+        self._layout = layout
+
+    def enrich(self, events: Sequence[Event]) -> list[Result]:
+        """Return one result an event, in order: k bad events are exactly k dead letters, whoever is beside them."""
+        batch = _Survivors(events)
+        rows, bad = self._reader.read([event.value() for event in events])
+        batch.drop(bad)
+        if not rows:
+            return batch.results([])
+        inputs, bad = self._plan.tensors(self._reader, rows)
+        batch.drop(bad)
+        outputs, bad = self._invoke(inputs, len(rows) - len(bad))
+        batch.drop(bad)
+        if outputs is None:
+            return batch.results([])
+        pieces, bad = self._predictions.encode(outputs)
+        batch.drop(bad)
+        return batch.results(self._layout.write(batch.values(), pieces))
+
+    def _invoke(self, inputs: dict[str, Array], rows: int) -> tuple[dict[str, Array] | None, dict[int, Cause]]:
+        """Run the model; a batch that fails is halved down to the rows that fail alone."""
+        found = isolate(
+            lambda start, stop: self._interpreter.run({name: array[start:stop] for name, array in inputs.items()}),
+            rows,
+            _ENGINE_FAILURES,
+            self._interpreter.rebuild,
+        )
+        bad = {row: _failed(error) for row, error in found.culprits.items()}
+        parts: list[dict[str, Any]] = [part.result for part in found.parts]
+        if len(parts) == 1:
+            return parts[0], bad
+        if not parts:
+            return None, bad
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, bad
+
+
+def _failed(error: Exception) -> Cause:
+    # The engine's text is that of a fresh interpreter: without a rebuild it grows with each failure.
+    words = " ".join(str(error).split())
+    return Cause(Stage.INVOKE, Code.INVOKE_FAILED, clipped(f"the model failed on this event alone: {words}"))

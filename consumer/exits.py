@@ -1,0 +1,47 @@
+"""The exit codes, as data: the command line, the docs and the tests read them from here."""
+
+from enum import IntEnum
+from typing import Final
+
+
+class ExitCode(IntEnum):
+    """What the process says to its supervisor when it ends."""
+
+    DONE = 0
+    PIPELINE = 2
+    FORCED = 3
+    BROKER = 4
+    REFUSED = 5
+
+
+MEANINGS: Final = {
+    ExitCode.DONE: "done: all that was read is enriched and committed",
+    ExitCode.PIPELINE: "the pipeline file or the arguments are wrong; the message names file, line and field",
+    ExitCode.FORCED: "stopped by force before the drain ended, by time-out or a second signal; nothing is lost",
+    ExitCode.BROKER: "a fatal broker error, fenced by another instance, or no broker within 30 s of the start",
+    ExitCode.REFUSED: "a check refused the start: the model against the mapping, or the topics",
+}
+
+
+class OnelaneError(Exception):
+    """An end of the process that is meant: the message is for a person, the code for the supervisor."""
+
+    code: ExitCode = ExitCode.REFUSED
+
+
+class PipelineError(OnelaneError):
+    """The pipeline file or an argument is wrong."""
+
+    code = ExitCode.PIPELINE
+
+
+class RefusedError(OnelaneError):
+    """A check at start found that this pipeline can't serve as it is."""
+
+    code = ExitCode.REFUSED
+
+
+class FatalBrokerError(OnelaneError):
+    """Kafka says that this worker can't go on."""
+
+    code = ExitCode.BROKER

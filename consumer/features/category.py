@@ -1,0 +1,85 @@
+"""kind: category.
+
+A key is the same however it is written: 12, 12.0 and "12" are one entry, and no identifier passes through a float.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from consumer.deadletter.causes import Code
+from consumer.features.column import Floats, absent_cause, cause
+from consumer.pipeline.spec import CategoryFeature
+from consumer.types import Cause
+
+_NO_ENTRY: Final = -1
+
+
+class CategoryColumn:
+    """A string or number as its index in the vocabulary."""
+
+    accepts: Any = str | int | float | None
+
+    def __init__(self, feature: CategoryFeature) -> None:
+        if isinstance(feature.vocabulary, str):
+            raise TypeError(f"the vocabulary {feature.vocabulary!r} has not been read")
+        self.field = feature.field
+        self._entries = list(feature.vocabulary)
+        self._unknown = _NO_ENTRY if feature.unknown is None else feature.unknown
+        self._index = _index(self._entries, 1 if feature.unknown == 0 else 0)
+        if feature.missing is not None:
+            self._index[None] = self._index[feature.missing]
+        elif feature.unknown is not None:
+            self._index[None] = feature.unknown
+
+    def numbers(self, values: Sequence[Any], bad: dict[int, Cause]) -> Floats:
+        """Return the column of indices."""
+        find, unknown = self._index.get, self._unknown
+        indices = [find(value, unknown) for value in values]
+        if unknown == _NO_ENTRY and _NO_ENTRY in indices:
+            for row, index in enumerate(indices):
+                if index == _NO_ENTRY:
+                    bad.setdefault(row, self._no_entry(values[row]))
+        return np.array(indices, dtype=np.float64)
+
+    def samples(self, count: int, random: np.random.Generator) -> list[Any]:
+        """Return entries of the vocabulary."""
+        return [self._entries[place] for place in random.integers(0, len(self._entries), count)]
+
+    def _no_entry(self, value: object) -> Cause:
+        if value is None:
+            return absent_cause(self.field)
+        return cause(
+            Code.UNKNOWN_CATEGORY, f"{value!r} is not in the vocabulary, and no `unknown` is set", self.field
+        )
+
+
+def _index(entries: Iterable[str | int | float], first: int) -> dict[str | int | float | None, int]:
+    """Map each entry, as text and as the number it may be, to its index."""
+    index: dict[str | int | float | None, int] = {}
+    for place, entry in enumerate(entries, first):
+        text = _canonical(entry)
+        index[text] = place
+        number = _number(text)
+        if number is not None:
+            index[number] = place  # 12 and 12.0 are equal and hash alike
+    return index
+
+
+def _canonical(entry: str | float) -> str:
+    if isinstance(entry, float) and entry.is_integer():
+        return str(int(entry))
+    return str(entry)
+
+
+def _number(text: str) -> int | float | None:
+    """Return the number that is written exactly so; "007" and "1e3" are text."""
+    for kind in (int, float):
+        try:
+            number = kind(text)
+        except ValueError:
+            continue
+        if str(number) == text and number == number:  # noqa: PLR0124 - NaN is no number here
+            return number
+    return None

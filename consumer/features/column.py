@@ -1,0 +1,78 @@
+"""What every kind of feature is: a field's values in, a column of numbers out."""
+
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from consumer.deadletter.causes import Code, clipped
+from consumer.types import Cause, Stage
+
+Floats = npt.NDArray[np.float64]
+
+# A float64 holds each integer up to here exactly.
+EXACT: Final = 2**53
+
+
+class Column(Protocol):
+    """One feature.
+
+    Attributes:
+        field: the event's field that it reads.
+        accepts: the type that the field is decoded as; always takes None for absent and null.
+    """
+
+    field: str
+    accepts: Any
+
+    def numbers(self, values: Sequence[Any], bad: dict[int, Cause]) -> Floats:
+        """Return a (rows,) column for the tensor.
+
+        Args:
+            values: one a row, of the type in ``accepts``.
+            bad: takes the cause of each row that has no number; what the column holds there does not matter.
+        """
+        ...
+
+    def samples(self, count: int, random: np.random.Generator) -> list[Any]:
+        """Return values that events could well have, as different as the feature allows."""
+        ...
+
+
+class Scale:
+    """(value - mean) / std, left out where it would change nothing."""
+
+    def __init__(self, mean: float, std: float) -> None:
+        self._mean = mean
+        self._std = std
+
+    def __call__(self, numbers: Floats) -> Floats:
+        """Scale a column in place."""
+        if self._mean:
+            numbers -= self._mean
+        if self._std != 1:
+            numbers /= self._std
+        return numbers
+
+
+def fill_missing(numbers: Floats, missing: float | None, field: str, bad: dict[int, Cause]) -> None:
+    """Put ``missing`` where a column is NaN (absent or null: JSON has no NaN), or report those rows."""
+    absent = np.isnan(numbers)
+    if not absent.any():
+        return
+    if missing is not None:
+        numbers[absent] = missing
+        return
+    for row in np.flatnonzero(absent).tolist():
+        bad.setdefault(row, absent_cause(field))
+
+
+def absent_cause(field: str) -> Cause:
+    """Return the cause of a row whose field is absent or null."""
+    return Cause(Stage.FEATURES, Code.MISSING, "absent or null, and no `missing` is set", field)
+
+
+def cause(code: Code, message: str, field: str) -> Cause:
+    """Return the cause of a row that a feature can't use."""
+    return Cause(Stage.FEATURES, code, clipped(message), field)

@@ -1,0 +1,102 @@
+"""A broker of two files: JSON lines in, JSON lines out, by the same worker and the same code path as Kafka's."""
+
+from collections.abc import Sequence
+from typing import BinaryIO, Final
+
+import orjson
+
+from consumer.broker import Assignment, EndOfInputError
+from consumer.types import DeadLetter, Enriched, Event, PlainEvent, Positions, Result
+
+_PARTITION: Final = 0
+
+
+class FileBroker:
+    """Reads events from one file and writes results to two others; one partition, offsets are line numbers from 0.
+
+    A dead letter is a JSON line with its line number, cause, and the event: as JSON where it is valid, else as text
+    with the bytes that are not UTF-8 escaped.
+
+    Args:
+        events: JSON lines; empty lines are left out, and counted.
+        enriched: takes enriched records.
+        dead: takes dead letters.
+        name: of the input, in dead letters.
+    """
+
+    def __init__(self, events: BinaryIO, enriched: BinaryIO, dead: BinaryIO, name: str = "stdin") -> None:
+        self._events = events
+        self._enriched = enriched
+        self._dead = dead
+        self._name = name
+        self._next = 0
+        self._assignment: Assignment | None = None
+
+    def join(self, assignment: Assignment) -> None:
+        """Give the file's one partition at the first poll."""
+        self._assignment = assignment
+
+    def poll(self, until: float, limit: int) -> Sequence[Event]:
+        """Return the next lines.
+
+        Raises:
+            EndOfInputError: there are none.
+        """
+        del until  # a file does not make anyone wait
+        if self._assignment is not None:
+            self._assignment.assigned({_PARTITION: self._next})
+            self._assignment = None
+        events: list[Event] = []
+        for line in self._events:
+            value = line.rstrip(b"\r\n")
+            if value:
+                events.append(PlainEvent(value, offset=self._next, topic=self._name))
+            self._next += 1
+            if len(events) >= limit:
+                break
+        if not events:
+            raise EndOfInputError
+        return events
+
+    def write(self, results: Sequence[Result]) -> Sequence[DeadLetter]:
+        """Write each result as a line."""
+        lines = [result.value + b"\n" for result in results if type(result) is Enriched]
+        self._enriched.write(b"".join(lines))
+        for result in results:
+            if type(result) is DeadLetter:
+                self._dead.write(_line(result))
+        return []
+
+    def positions(self) -> Positions:
+        """Return the number of the next line."""
+        return {_PARTITION: self._next}
+
+    def checkpoint(self, positions: Positions) -> None:
+        """Flush."""
+        del positions
+        self._enriched.flush()
+        self._dead.flush()
+
+    def rewind(self) -> Positions:
+        """Never asked for: nothing is undone."""
+        raise NotImplementedError("a file can't be written again")
+
+    def hold(self, partition: int) -> None:
+        """Never asked for: nothing is refused."""
+        raise NotImplementedError(f"partition {partition} of a file can't be held")
+
+    def close(self) -> None:
+        """Leave the files open: they are the caller's."""
+
+
+def _line(letter: DeadLetter) -> bytes:
+    cause = letter.cause
+    value = letter.event.value() or b""
+    try:
+        event: object = orjson.Fragment(value) if orjson.loads(value) is not None else None
+    except orjson.JSONDecodeError:
+        event = value.decode(errors="backslashreplace")
+    line: dict[str, object] = {"line": letter.event.offset() + 1, "stage": cause.stage, "cause": cause.code}
+    if cause.field is not None:
+        line["field"] = cause.field
+    return orjson.dumps(line | {"message": cause.message, "event": event}, option=orjson.OPT_APPEND_NEWLINE)

@@ -1,0 +1,99 @@
+"""Does the mapping fit the model? Every misfit at once, with both sides named."""
+
+from consumer.features.number import NumberColumn
+from consumer.features.plan import ColumnPlan, TensorPlan, make_column
+from consumer.model.file import Signature
+from consumer.model.tensors import Tensor
+from consumer.pipeline.findings import Finding, Path, nearest
+from consumer.pipeline.spec import Feature, OutputField, OverOutput, Pipeline
+from consumer.records.predictions import NumberColumn as NumberPrediction
+from consumer.records.predictions import OutputColumn, OverColumn
+
+_INPUT_TYPES = frozenset({"float32", "float64", "float16", "int8", "uint8", "int16", "int32", "int64", "bool"})
+_OUTPUT_TYPES = _INPUT_TYPES - {"bool"}
+
+
+def fit_inputs(spec: Pipeline, signature: Signature, findings: list[Finding]) -> ColumnPlan:
+    """Make the column plan; what does not fit goes to ``findings``."""
+    plans = []
+    known = signature.inputs
+    for name, features in spec.model.inputs.items():
+        path: Path = ("model", "inputs", name)
+        if name not in known:
+            findings.append(Finding(path, "the model has no such input", nearest(name, known)))
+            continue
+        columns = features if isinstance(features, list) else [features]
+        findings += _misfits(known[name], columns, path, listed=isinstance(features, list))
+        plans.append(TensorPlan(known[name], [make_column(feature) for feature in columns]))
+    findings.extend(
+        Finding(("model", "inputs"), f"the model's input {tensor} is fed by nothing", f"add `{name}:`")
+        for name, tensor in known.items()
+        if name not in spec.model.inputs
+    )
+    return ColumnPlan(plans)
+
+
+def _misfits(tensor: Tensor, features: list[Feature], path: Path, *, listed: bool) -> list[Finding]:
+    findings = []
+    if tensor.dtype not in _INPUT_TYPES:
+        findings.append(Finding(path, f"the model's input {tensor} has a type that no feature makes"))
+        return findings
+    if any(size < 0 for size in tensor.shape[1:]):
+        findings.append(Finding(path, f"the model's input {tensor} varies in more than the number of rows"))
+    elif tensor.width != len(features):
+        hint = "one entry a column, in order" if listed else "use a list of features"
+        findings.append(
+            Finding(path, f"{len(features)} columns for the model's input {tensor}, {tensor.width} wide", hint)
+        )
+    if tensor.dtype.startswith(("int", "uint")) and not tensor.scale:
+        findings += _indices(tensor, features, path, listed=listed)
+    return findings
+
+
+def _indices(tensor: Tensor, features: list[Feature], path: Path, *, listed: bool) -> list[Finding]:
+    """A number in an integer tensor may be an index, and -1 into an embedding silently answers as its last row."""
+    return [
+        Finding(
+            (*path, place) if listed else path,
+            f"a number for the integer input {tensor} needs `range`",
+            "the lowest and highest value that the model knows",
+        )
+        for place, feature in enumerate(features)
+        if isinstance(column := make_column(feature), NumberColumn) and not column.ranged
+    ]
+
+
+def fit_outputs(spec: Pipeline, signature: Signature, findings: list[Finding]) -> dict[str, OutputColumn]:
+    """Make the output columns; what does not fit goes to ``findings``."""
+    columns: dict[str, OutputColumn] = {}
+    known = signature.outputs
+    for name, output in spec.model.outputs.items():
+        path: Path = ("model", "outputs", name)
+        tensor = known.get(output.tensor)
+        if tensor is None:
+            hint = nearest(output.tensor, known)
+            findings.append(Finding((*path, "tensor"), f"the model has no output `{output.tensor}`", hint))
+            continue
+        index = _index(tensor, output, path, findings)
+        columns[name] = (
+            OverColumn(output.tensor, index, output.threshold)
+            if isinstance(output, OverOutput)
+            else NumberPrediction(output.tensor, index)
+        )
+    return columns
+
+
+def _index(tensor: Tensor, output: OutputField, path: Path, findings: list[Finding]) -> int:
+    if tensor.dtype not in _OUTPUT_TYPES:
+        findings.append(Finding(path, f"the model's output {tensor} holds no numbers"))
+    if any(size < 0 for size in tensor.shape[1:]):
+        findings.append(Finding(path, f"the model's output {tensor} varies in more than the number of rows"))
+    elif output.index is None and tensor.width > 1:
+        findings.append(
+            Finding(path, f"the model's output {tensor} has {tensor.width} values a row", "say which: `index:`")
+        )
+    elif output.index is not None and output.index >= tensor.width:
+        findings.append(
+            Finding((*path, "index"), f"the model's output {tensor} has {tensor.width} values a row, from 0")
+        )
+    return output.index or 0

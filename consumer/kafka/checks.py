@@ -1,0 +1,110 @@
+"""What must be true of the brokers and topics before a worker starts; each with what to do about it."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+import structlog
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+from consumer.deadletter.headers import ROOM
+from consumer.exits import FatalBrokerError, RefusedError
+from consumer.kafka.errors import reason
+from consumer.pipeline.spec import Pipeline
+
+_log = structlog.get_logger()
+
+# How long a worker that has never reached a broker tries, in seconds.
+FIRST_CONTACT: Final = 30.0
+_CALL: Final = 5.0
+_LIMIT: Final = "max.message.bytes"
+
+
+class Topics(msgspec.Struct, frozen=True):
+    """What the brokers say of a pipeline's topics.
+
+    Attributes:
+        partitions: by topic.
+        limits: max.message.bytes by topic; empty where the brokers can't say.
+    """
+
+    partitions: dict[str, int]
+    limits: dict[str, int]
+
+
+def check_topics(spec: Pipeline, settings: Mapping[str, Any], stopping: Callable[[], bool]) -> Topics:
+    """Reach a broker and look at the three topics.
+
+    Raises:
+        FatalBrokerError: no broker answered within 30 seconds.
+        RefusedError: a topic is missing, or the dead-letter topic can't take what the input topic can.
+    """
+    names = [spec.input.topic, spec.output.topic, spec.dead_letters.topic]
+    last_words: list[str] = []
+    admin = AdminClient(dict(settings) | {"error_cb": lambda error: last_words.append(error.str())})
+    partitions = _partitions(admin, names, str(settings.get("bootstrap.servers")), stopping, last_words)
+    missing = [name for name in names if name not in partitions]
+    if missing:
+        raise RefusedError(
+            f"no topic {', '.join(missing)} on the brokers: create (kafka-topics.sh --create --topic {missing[0]}), "
+            "or grant this client Describe on it"
+        )
+    topics = Topics(partitions, _limits(admin, names))
+    _check_limits(spec, topics)
+    if partitions[spec.output.topic] != partitions[spec.input.topic]:
+        _log.warning(
+            "partition numbers can't be kept: the output topic has another count; keys are hashed (murmur2_random)",
+            partitions=partitions,
+        )
+    return topics
+
+
+def _partitions(
+    admin: AdminClient, names: list[str], where: str, stopping: Callable[[], bool], last_words: list[str]
+) -> dict[str, int]:
+    deadline = time.monotonic() + FIRST_CONTACT
+    while True:
+        admin.poll(0)
+        try:
+            found = [admin.list_topics(name, timeout=_CALL).topics[name] for name in names]
+        except KafkaException as error:
+            if time.monotonic() < deadline and not stopping():
+                continue
+            words = last_words[-1] if last_words else reason(error).str()
+            raise FatalBrokerError(f"no broker at {where} within {FIRST_CONTACT:.0f} s: {words}") from None
+        there = [topic for topic in found if topic.error is None and topic.partitions]
+        return {str(topic.topic): len(topic.partitions) for topic in there}
+
+
+def _limits(admin: AdminClient, names: list[str]) -> dict[str, int]:
+    wanted = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    try:
+        answers = admin.describe_configs(wanted, request_timeout=_CALL)
+        return {str(resource.name): int(str(answer.result()[_LIMIT].value)) for resource, answer in answers.items()}
+    except KafkaException as error:
+        _log.warning(
+            "left out: whether the dead-letter topic takes messages as large as the input's; the brokers don't tell "
+            f"{_LIMIT} of topics",
+            error=reason(error).str(),
+        )
+        return {}
+
+
+def _check_limits(spec: Pipeline, topics: Topics) -> None:
+    if not topics.limits:
+        return
+    dead, event = topics.limits[spec.dead_letters.topic], topics.limits[spec.input.topic]
+    command = f"kafka-configs.sh --alter --topic {spec.dead_letters.topic} --add-config {_LIMIT}={event + ROOM}"
+    if dead < event:
+        raise RefusedError(
+            f"the dead-letter topic takes {dead} bytes ({_LIMIT}), the input topic {event}: a large event that can't "
+            f"be enriched could not be kept. Mend it: {command}"
+        )
+    if dead < event + ROOM:
+        _log.warning(
+            "the dead-letter topic has little room for headers: the dead letter of an event near the limit would "
+            "stop its partition",
+            mend=command,
+        )

@@ -1,0 +1,91 @@
+"""What librdkafka's errors ask for: the same call again, an abort, or the end.
+
+https://github.com/confluentinc/librdkafka/blob/master/INTRODUCTION.md, "Transactional producer" and "Error handling".
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException
+
+T = TypeVar("T")
+
+# Seconds that one call may take; a frozen broker makes calls take far longer, which the watchdog is for.
+CALL: Final = 10.0
+_PAUSE: Final = 0.2
+_LOUD_AFTER: Final = 10.0
+
+_log = structlog.get_logger()
+
+# Errors of a commit outside a transaction which say that a rebalance went past this member, not that it can't go on.
+REBALANCED: Final = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.STALE_MEMBER_EPOCH,
+        KafkaError.FENCED_MEMBER_EPOCH,
+        KafkaError._ASSIGNMENT_LOST,  # noqa: SLF001 - librdkafka's local codes are written so
+        KafkaError._STATE,  # noqa: SLF001
+    }
+)
+
+# The broker took a look at the record and refused it: it would again.
+REFUSED: Final = frozenset(
+    {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_RECORD, KafkaError.INVALID_MSG}
+)
+
+# Ours: what an abort throws away.
+PURGED: Final = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001
+
+
+def reason(error: KafkaException) -> KafkaError:
+    """Return the error inside an exception."""
+    found = error.args[0]
+    if not isinstance(found, KafkaError):
+        raise TypeError(f"an exception of Kafka without an error: {error!r}") from error
+    return found
+
+
+def until_done(call: Callable[[], T], what: str, pause: Callable[[float], None] = time.sleep) -> T:
+    """Call again for as long as the error is retriable: after a commit that timed out nothing else is legal.
+
+    Says since when it waits. Ends with the first success or the first error of another kind.
+    """
+    began = said = time.monotonic()
+    while True:
+        try:
+            return call()
+        except KafkaException as error:
+            why = reason(error)
+            if not _again(why):
+                raise
+            now = time.monotonic()
+            if now - said > _LOUD_AFTER or said == began:
+                said = now
+                _log.warning("waiting for the broker", call=what, seconds=round(now - began, 1), error=why.str())
+            pause(_PAUSE)
+
+
+def _again(error: KafkaError) -> bool:
+    if error.fatal() or error.txn_requires_abort():
+        return False
+    return bool(error.retriable()) or error.code() in _TRANSPORT
+
+
+# Not marked retriable outside transactions, though nothing is wrong but the way to the broker.
+_TRANSPORT: Final = frozenset(
+    {
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+        KafkaError._WAIT_COORD,  # noqa: SLF001
+        KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.REQUEST_TIMED_OUT,
+    }
+)

@@ -1,0 +1,239 @@
+"""Membership in the consumer group: reading, rebalances, positions.
+
+Callbacks run inside ``consume`` and ``poll``. An exception out of one would destroy events already taken while the
+position has moved past them, so callbacks keep what went wrong, and it is raised once the call is over.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, cast
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from consumer.broker import Assignment
+from consumer.exits import FatalBrokerError
+from consumer.kafka.errors import CALL, reason, until_done
+from consumer.types import Event, Positions
+
+_log = structlog.get_logger()
+
+_RETRY: Final = 1.0
+
+
+class Group:
+    """A member of the group, with one topic.
+
+    Args:
+        settings: of the consumer.
+        topic: what it reads.
+        start: where to begin in a partition in which the group has never committed: earliest, latest or error.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], topic: str, start: str) -> None:
+        self._topic = topic
+        self._start = start
+        self._consumer = Consumer({**settings, "error_cb": self._client_error})
+        self._failure: Exception | None = None
+        self._positions: dict[int, int] = {}
+        # Partitions that the group gave us and whose offsets no broker has told yet, and when to ask again.
+        self._unresolved: set[int] = set()
+        self._ask_at = 0.0
+        # What came and went inside the current poll.
+        self._came: dict[int, int] = {}
+        self._went: set[int] = set()
+        self._held: set[int] = set()
+
+    def join(self, assignment: Assignment) -> None:
+        """Subscribe; the assignment is told of partitions from within ``poll``."""
+        self._assignment = assignment
+        self._consumer.subscribe(
+            [self._topic],
+            on_assign=self._keeping(self._assigned),
+            on_revoke=self._keeping(self._revoked),
+            on_lost=self._keeping(self._lost),
+        )
+
+    def poll(self, until: float, limit: int) -> list[Event]:
+        """Return up to ``limit`` events; wait for a first one until ``until`` (monotonic)."""
+        self._came.clear()
+        self._went.clear()
+        if self._unresolved and time.monotonic() >= self._ask_at:
+            self._resolve(())
+        # consume() with a time-out would sit on a lone event for all of it; poll() gives it at once.
+        messages = self._consumer.consume(limit, 0)
+        if not messages:
+            first = self._consumer.poll(max(0.0, until - time.monotonic()))
+            if first is not None:
+                messages = [first, *self._consumer.consume(limit - 1, 0)] if limit > 1 else [first]
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        if self._went:
+            messages = self._still_ours(messages)
+        return cast("list[Event]", [m for m in messages if m.error() is None or self._message_error(m)])
+
+    @property
+    def came(self) -> bool:
+        """Whether partitions were assigned in the last poll."""
+        return bool(self._came)
+
+    def positions(self) -> Positions:
+        """Return the offset after the last event taken, past transaction markers; only right between polls."""
+        wanted = [TopicPartition(self._topic, partition) for partition in self._positions]
+        return {place.partition: place.offset for place in self._consumer.position(wanted) if place.offset >= 0}
+
+    def offsets(self, positions: Positions) -> list[TopicPartition]:
+        """Return positions as offsets to commit."""
+        return [TopicPartition(self._topic, partition, offset) for partition, offset in positions.items()]
+
+    def metadata(self) -> Any:  # noqa: ANN401 - an opaque object of librdkafka
+        """Return what a transaction needs to commit offsets for this member's generation."""
+        return self._consumer.consumer_group_metadata()
+
+    def commit(self, positions: Positions) -> None:
+        """Commit outside a transaction.
+
+        Raises:
+            KafkaException: with a code in REBALANCED where the group has moved on.
+        """
+        for place in self._consumer.commit(offsets=self.offsets(positions), asynchronous=False):
+            if place.error is not None:
+                raise KafkaException(place.error)
+
+    def committed(self) -> Positions:
+        """Return the committed offsets of the assigned partitions, once no transaction is pending on them.
+
+        isolation.level=read_committed makes the broker answer with stable offsets only (KIP-447).
+        """
+        wanted = [TopicPartition(self._topic, partition) for partition in self._positions]
+        if not wanted:
+            return {}
+        return {place.partition: place.offset for place in self._ask_committed(wanted)}
+
+    def seek(self, positions: Positions) -> None:
+        """Read on from the given offsets."""
+        for place in self.offsets(positions):
+            until_done(partial(self._consumer.seek, place), "seek")
+        self._positions.update(positions)
+
+    def hold(self, partition: int) -> None:
+        """Read no more of a partition until it is assigned anew."""
+        self._held.add(partition)
+        self._consumer.pause([TopicPartition(self._topic, partition)])
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    # Rebalances.
+
+    def _keeping(self, act: Callable[[Sequence[int]], None]) -> Callable[[Consumer, list[TopicPartition]], None]:
+        def callback(_: Consumer, places: list[TopicPartition]) -> None:
+            try:
+                act([place.partition for place in places])
+            except Exception as error:  # noqa: BLE001 - see the module's docstring
+                self._failure = self._failure or error
+
+        return callback
+
+    def _assigned(self, partitions: Sequence[int]) -> None:
+        self._resolve(partitions)
+
+    def _resolve(self, partitions: Collection[int]) -> None:
+        """Assign partitions at the offsets that the group has for them, or try again later."""
+        asked = sorted(self._unresolved.union(partitions))
+        try:
+            positions = self._first_positions(asked)
+        except KafkaException as error:
+            if reason(error).fatal():
+                raise FatalBrokerError(f"no offsets to begin from: {reason(error).str()}") from error
+            _log.warning("no offsets to begin from yet", partitions=asked, error=reason(error).str())
+            positions = {}
+            self._ask_at = time.monotonic() + _RETRY
+        self._unresolved = set(asked) - positions.keys()
+        places = self.offsets(positions)
+        self._consumer.incremental_assign(places)
+        self._held -= positions.keys()
+        self._consumer.resume(places)  # a pause outlives revocation and assignment
+        self._positions.update(positions)
+        self._came.update(positions)
+        self._assignment.assigned(positions)
+
+    def _first_positions(self, partitions: Collection[int]) -> dict[int, int]:
+        wanted = [TopicPartition(self._topic, partition) for partition in partitions]
+        if not wanted:
+            return {}
+        found = {place.partition: place.offset for place in self._consumer.committed(wanted, timeout=CALL)}
+        new = {partition: self._beginning(partition) for partition, offset in found.items() if offset < 0}
+        if new:
+            # Committed at once: a member that dies before its first checkpoint must not make its successor
+            # resolve `latest` anew, past the events in between.
+            self.commit(new)
+        return found | new
+
+    def _beginning(self, partition: int) -> int:
+        if self._start == "error":
+            raise FatalBrokerError(
+                f"topic {self._topic} partition {partition}: nothing is committed, and input.start is error"
+            )
+        place = TopicPartition(self._topic, partition)
+        low, high = self._consumer.get_watermark_offsets(place, timeout=CALL)
+        return low if self._start == "earliest" else high
+
+    def _revoked(self, partitions: Sequence[int]) -> None:
+        try:
+            self._assignment.revoked([p for p in partitions if p in self._positions])
+        finally:
+            self._drop(partitions)
+
+    def _lost(self, partitions: Sequence[int]) -> None:
+        try:
+            self._assignment.lost([p for p in partitions if p in self._positions])
+        finally:
+            self._drop(partitions)
+
+    def _drop(self, partitions: Sequence[int]) -> None:
+        ours = [TopicPartition(self._topic, p) for p in partitions if p in self._positions]
+        self._went.update(partitions)
+        self._unresolved.difference_update(partitions)
+        for partition in partitions:
+            self._positions.pop(partition, None)
+            self._came.pop(partition, None)
+            self._held.discard(partition)
+        self._consumer.incremental_unassign(ours)
+
+    def _still_ours(self, messages: list[Message]) -> list[Message]:
+        """Leave out events of partitions that went while they were on their way from the client to us."""
+        back = {partition: offset for partition, offset in self._came.items() if partition in self._went}
+        if back:  # gone and come again within one poll: begin again rather than tell old events from new ones
+            self.seek(back)
+        return [m for m in messages if m.error() is not None or m.partition() not in self._went]
+
+    # Errors.
+
+    def _ask_committed(self, wanted: list[TopicPartition]) -> list[TopicPartition]:
+        return until_done(lambda: self._consumer.committed(wanted, timeout=CALL), "committed offsets")
+
+    def _message_error(self, message: Message) -> bool:
+        """Deal with an error that came instead of an event; returns False, so that it is left out."""
+        error = message.error()
+        if error is None:
+            return True
+        where = {"topic": message.topic(), "partition": message.partition()}
+        if error.fatal():
+            raise FatalBrokerError(f"the consumer can't go on: {error.str()}")
+        partition = message.partition()
+        if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:  # noqa: SLF001
+            _log.error("partition stopped: its committed offset is gone from the broker", **where, error=error.str())
+            self.hold(partition)
+        else:
+            _log.warning("error from the broker", **where, error=error.str(), code=error.name())
+        return False
+
+    def _client_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._failure = self._failure or FatalBrokerError(f"the consumer can't go on: {error.str()}")
+        else:
+            _log.warning("no way to a broker", error=error.str(), code=error.name())

@@ -1,0 +1,206 @@
+"""The producing side: enriched records and dead letters, each to its topic and partition."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from consumer.broker import AbortedError
+from consumer.deadletter.causes import Code
+from consumer.deadletter.headers import encode
+from consumer.kafka.errors import PURGED, REFUSED, reason
+from consumer.types import Cause, DeadLetter, Enriched, Event, Headers, Result, Stage
+
+_log = structlog.get_logger()
+
+_ANY_PARTITION: Final = -1
+# What a record costs in a batch beside key, value and headers: the batch's header (61 bytes) and the record's
+# variable-length integers. https://kafka.apache.org/documentation/#recordbatch
+_OVERHEAD: Final = 256
+_HEADER_OVERHEAD: Final = 10
+_QUEUE_WAIT: Final = 0.1
+_METADATA: Final = 10.0
+
+
+class Outputs(msgspec.Struct, frozen=True):
+    """Where results go.
+
+    Attributes:
+        input: the topic that events come from; partition numbers are kept where a topic has as many.
+        enriched: the topic for enriched records.
+        dead: the topic for dead letters.
+        model: name and short hash of the model, for dead letters.
+        pipeline: name and short hash of the mapping, for dead letters.
+        limit: the most bytes of a record that the enriched topic takes, if that is known.
+    """
+
+    input: str
+    enriched: str
+    dead: str
+    model: str
+    pipeline: str
+    limit: int | None
+
+
+class Outlet:
+    """A producer with its two topics.
+
+    Args:
+        settings: of the producer.
+        outputs: where results go.
+        careful: send each record in a batch of its own, to find out which one the broker refuses.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], outputs: Outputs, *, careful: bool = False) -> None:
+        one_by_one = {"batch.num.messages": 1} if careful else {}
+        self._outputs = outputs
+        self._careful = careful
+        self._limit = outputs.limit
+        self.fatal: KafkaError | None = None
+        # Deliveries that failed since the last look: the first error, whether the broker refused a record, which.
+        self._failed: KafkaError | None = None
+        self.refused: set[tuple[int, int]] = set()
+        self.refusal = False
+        self._keep_enriched = self._keep_dead = False
+        self.producer = Producer(
+            {**settings, **one_by_one, "on_delivery": self._delivery_failed, "error_cb": self._client_error}
+        )
+
+    def count_partitions(self) -> None:
+        """Find out which topics have as many partitions as the input: there, an event's number is kept.
+
+        A partition that a topic lacks would be accepted by ``produce`` and fail much later.
+        """
+        counts = {
+            topic: self._partitions(topic)
+            for topic in (self._outputs.input, self._outputs.enriched, self._outputs.dead)
+        }
+        inputs = counts[self._outputs.input]
+        kept = (counts[self._outputs.enriched] == inputs, counts[self._outputs.dead] == inputs)
+        if kept != (self._keep_enriched, self._keep_dead) and not all(kept):
+            _log.warning(
+                "partition numbers are not kept: keys are hashed (murmur2_random) instead", partitions=counts
+            )
+        self._keep_enriched, self._keep_dead = kept
+
+    def write(self, results: Sequence[Result], refused: set[tuple[int, int]]) -> list[DeadLetter]:
+        """Queue results.
+
+        Args:
+            results: in order.
+            refused: (partition, offset) of events whose enriched record the broker has refused before.
+
+        Returns:
+            What turned out too large, now among the dead letters.
+
+        Raises:
+            KafkaException: the client takes no more.
+            AbortedError: a dead letter can't be written.
+        """
+        too_large: list[DeadLetter] = []
+        topic, keep, roomy = self._outputs.enriched, self._keep_enriched, self._limit
+        produce = self.producer.produce
+        for result in results:
+            event = result.event
+            if isinstance(result, DeadLetter):
+                self._write_dead(result)
+                continue
+            if (refused and (event.partition(), event.offset()) in refused) or (
+                roomy is not None and len(result.value) > roomy - _OVERHEAD and self._too_large(result, roomy)
+            ):
+                letter = self._write_dead(_too_large(result))
+                too_large.append(letter)
+                continue
+            headers = event.headers()
+            where = event.partition() if keep else _ANY_PARTITION
+            try:
+                if headers or self._careful:
+                    self._send(topic, result.value, event, where, headers)
+                else:
+                    produce(topic, result.value, event.key(), where)
+            except BufferError:
+                self._send(topic, result.value, event, where, headers)
+            except KafkaException as error:
+                if reason(error).code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise
+                too_large.append(self._write_dead(_too_large(result)))
+        self.producer.poll(0)
+        return too_large
+
+    def take_failure(self) -> KafkaError | None:
+        """Return the first failure of a delivery since the last call, if there was one."""
+        failed, self._failed = self._failed, None
+        return failed
+
+    def close(self) -> None:
+        """Let go of the producer, and of all that it has not sent."""
+        self.producer.purge()
+        self.producer.close()
+
+    def _write_dead(self, letter: DeadLetter) -> DeadLetter:
+        event = letter.event
+        where = event.partition() if self._keep_dead else _ANY_PARTITION
+        headers = encode(letter, self._outputs.model, self._outputs.pipeline)
+        try:
+            self._send(self._outputs.dead, event.value(), event, where, headers)
+        except KafkaException as error:
+            if reason(error).code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                raise
+            raise AbortedError(
+                f"the dead letter of {event.topic()}[{event.partition()}]@{event.offset()} is larger than "
+                f"{self._outputs.dead} takes: raise its max.message.bytes",
+                culprits=[event.partition()],
+            ) from error
+        return letter
+
+    def _send(self, topic: str, value: bytes | None, event: Event, where: int, headers: Headers | None) -> None:
+        """Queue one record, waiting for room in the queue."""
+        more: dict[str, Any] = {"headers": list(headers)} if headers else {}
+        if self._careful:
+            more["on_delivery"] = partial(self._careful_delivery, event)
+        while True:
+            try:
+                self.producer.produce(topic, value, event.key(), where, **more)
+            except BufferError:
+                self.producer.poll(_QUEUE_WAIT)
+                if self._failed is not None:
+                    raise AbortedError(f"records can't be delivered: {self._failed.str()}") from None
+            else:
+                return
+
+    def _too_large(self, result: Enriched, limit: int) -> bool:
+        size = _OVERHEAD + len(result.value) + len(result.event.key() or b"")
+        for name, value in result.event.headers() or ():
+            size += _HEADER_OVERHEAD + len(name.encode()) + len(value or b"")
+        return size > limit
+
+    def _partitions(self, topic: str) -> int:
+        return len(self.producer.list_topics(topic, timeout=_METADATA).topics[topic].partitions)
+
+    def _delivery_failed(self, error: KafkaError | None, message: Message) -> None:
+        """Note a failure; called for nothing else, and never raises, since flush would."""
+        if error is None or error.code() in PURGED:
+            return
+        if self._failed is None:
+            self._failed = error
+            _log.warning("a record was not delivered", topic=message.topic(), error=error.str(), code=error.name())
+        if error.code() in REFUSED:
+            self.refusal = True
+
+    def _careful_delivery(self, event: Event, error: KafkaError | None, message: Message) -> None:
+        self._delivery_failed(error, message)
+        if error is not None and error.code() in REFUSED:
+            self.refused.add((event.partition(), event.offset()))
+
+    def _client_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self.fatal = error
+        _log.warning("no way to a broker", error=error.str(), code=error.name())
+
+
+def _too_large(result: Enriched) -> DeadLetter:
+    message = f"the enriched record of {len(result.value)} bytes is larger than the output topic takes"
+    return DeadLetter(result.event, Cause(Stage.WRITE, Code.TOO_LARGE, message))

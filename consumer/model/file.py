@@ -1,0 +1,110 @@
+"""A model's bytes, read once: what was hashed is what is run, whatever happens to the file afterwards."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from consumer.exits import RefusedError
+from consumer.model.engines import Engine
+from consumer.model.tensors import Tensor
+
+
+class ModelFile(msgspec.Struct, frozen=True):
+    """A .tflite file in memory.
+
+    Attributes:
+        name: the file's name without its ending.
+        content: the flatbuffer.
+        sha256: of the content, in hex.
+    """
+
+    name: str
+    content: bytes
+    sha256: str
+
+    @property
+    def label(self) -> str:
+        """Name and short hash, as enriched records carry them."""
+        return f"{self.name}@{self.sha256[:8]}"
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """Inputs and outputs of a model by name."""
+
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+
+
+def read_model(path: Path) -> ModelFile:
+    """Read a .tflite file.
+
+    Raises:
+        RefusedError: it can't be read, or is no TensorFlow Lite flatbuffer (file identifier TFL3).
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RefusedError(f"model {path} can't be read: {error.strerror}") from None
+    if content[4:8] != b"TFL3":
+        raise RefusedError(f"model {path} is no TensorFlow Lite file ({len(content)} bytes, without the mark TFL3)")
+    return ModelFile(path.stem, content, hashlib.sha256(content).hexdigest())
+
+
+def open_interpreter(engine: Engine, model: ModelFile) -> Any:  # noqa: ANN401 - neither runtime has types
+    """Make an interpreter; its tensors are not allocated yet, since some models can't be at their default shape.
+
+    Raises:
+        RefusedError: the engine does not take this model; engine and model are named, with the engine's own words.
+    """
+    try:
+        return engine.interpreter(model.content)
+    except (RuntimeError, ValueError) as error:
+        raise cant_run(engine, model, error) from None
+
+
+def cant_run(engine: Engine, model: ModelFile, error: Exception) -> RefusedError:
+    """Say that an engine can't run a model, for example for an operator that it lacks."""
+    words = " ".join(str(error).split())[-400:]
+    return RefusedError(f"model {model.label}: {engine.name} {engine.version} can't run it: {words}")
+
+
+def read_signature(interpreter: Any, model: ModelFile) -> Signature:  # noqa: ANN401
+    """Return the tensors by their signature's names, or by their own names where the model has no signature.
+
+    Raises:
+        RefusedError: it has several signatures, or a tensor that is quantised per channel.
+    """
+    signatures = interpreter.get_signature_list()
+    if len(signatures) > 1:
+        raise RefusedError(f"model {model.label} has several signatures ({', '.join(signatures)}): one is supported")
+    if signatures:
+        runner = interpreter.get_signature_runner(next(iter(signatures)))
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+    else:
+        inputs = {details["name"]: details for details in interpreter.get_input_details()}
+        outputs = {details["name"]: details for details in interpreter.get_output_details()}
+    return Signature(
+        {name: _tensor(name, details, model) for name, details in inputs.items()},
+        {name: _tensor(name, details, model) for name, details in outputs.items()},
+    )
+
+
+def _tensor(name: str, details: dict[str, Any], model: ModelFile) -> Tensor:
+    quantisation = details["quantization_parameters"]
+    scales, zero_points = quantisation["scales"], quantisation["zero_points"]
+    if len(scales) > 1:
+        raise RefusedError(
+            f"model {model.label}: tensor `{name}` is quantised per channel, which no input or output may be"
+        )
+    shape = details["shape_signature"] if len(details["shape_signature"]) else details["shape"]
+    return Tensor(
+        name=name,
+        index=int(details["index"]),
+        shape=tuple(int(size) for size in shape),
+        dtype=np.dtype(details["dtype"]).name,
+        scale=float(scales[0]) if len(scales) else 0.0,
+        zero_point=int(zero_points[0]) if len(zero_points) else 0,
+    )

@@ -1,0 +1,60 @@
+"""What a model's tensors look like, and the arithmetic of quantised ones."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+class Tensor(msgspec.Struct, frozen=True):
+    """An input or output of the model.
+
+    Attributes:
+        name: as in the signature, or the tensor's own where the model has no signature.
+        index: its number in the interpreter.
+        shape: with -1 for a dimension that may vary; dimension 0 counts rows.
+        dtype: numpy's name, such as float32 or int8.
+        scale: of a quantised tensor, value = (stored - zero_point) * scale; 0 where it is not quantised.
+        zero_point: see scale.
+    """
+
+    name: str
+    index: int
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float = 0.0
+    zero_point: int = 0
+
+    @property
+    def width(self) -> int:
+        """Values in one row."""
+        return int(np.prod(self.shape[1:], dtype=np.int64)) if len(self.shape) > 1 else 1
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return self.width * np.dtype(self.dtype).itemsize
+
+    def __str__(self) -> str:
+        shape = ", ".join("?" if size < 0 else str(size) for size in self.shape)
+        return f"`{self.name}` ({self.dtype}[{shape}])"
+
+
+def quantise(numbers: Array, tensor: Tensor) -> Array:
+    """Return stored = round(value / scale) + zero_point, saturated at the type's ends.
+
+    Formula: https://ai.google.dev/edge/litert/models/quantization_spec
+    """
+    limits = np.iinfo(tensor.dtype)
+    stored: Array = np.clip(np.rint(numbers / tensor.scale) + tensor.zero_point, limits.min, limits.max)
+    return stored.astype(tensor.dtype)
+
+
+def dequantise(stored: Array, tensor: Tensor) -> Array:
+    """Return value = (stored - zero_point) * scale as float32; other tensors as they are."""
+    if not tensor.scale:
+        return stored
+    return ((stored.astype(np.int32) - tensor.zero_point) * np.float32(tensor.scale)).astype(np.float32)

@@ -1,0 +1,83 @@
+"""Signals, and the end of the process when it does not end by itself.
+
+A call into librdkafka can ignore its time-out while a broker is frozen, and Python's signal handlers wait with it.
+The interpreter's wake-up descriptor does not: the C handler writes a signal's number to it at once, and a thread of
+ours reads it (https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd).
+"""
+
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import Final
+
+import structlog
+
+from consumer.exits import ExitCode
+
+_log = structlog.get_logger()
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_NEVER: Final = float("inf")
+
+
+class Watchdog:
+    """Turns the first signal into ``stopping``, and ends the process by force after a deadline or a second signal.
+
+    Args:
+        timeout: seconds from the first signal to the end by force.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._stopping = threading.Event()
+        self._code = ExitCode.FORCED
+        self._deadline = _NEVER
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)  # noqa: FBT003 - a C handler must never wait
+
+    def start(self) -> None:
+        """Take over SIGTERM and SIGINT; call it from the main thread."""
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        for number in _SIGNALS:
+            # A handler must be there for the descriptor to be written; the thread does the rest.
+            signal.signal(number, lambda *_: None)
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def stopping(self) -> bool:
+        """Return whether a signal came."""
+        return self._stopping.is_set()
+
+    def ending(self, code: ExitCode) -> None:
+        """Give the process until the time-out to end with ``code``, and end it with that code by force then."""
+        self._code = code
+        self._deadline = time.monotonic() + self._timeout
+        self._writer.send(b"\0")
+
+    def _watch(self) -> None:
+        while True:
+            left = None if self._deadline == _NEVER else max(0.0, self._deadline - time.monotonic())
+            ready, _, _ = select.select([self._reader], [], [], left)
+            if not ready:
+                self._end("the shutdown time-out is over; what was not committed will be read again")
+            for number in self._reader.recv(64):
+                self._signal(number)
+
+    def _signal(self, number: int) -> None:
+        if number not in _SIGNALS:
+            return
+        if self._stopping.is_set():
+            self._code = ExitCode.FORCED
+            self._end("a second signal; what was not committed will be read again")
+        _log.info("stopping", signal=signal.Signals(number).name, within_seconds=self._timeout)
+        self._stopping.set()
+        if self._deadline == _NEVER:
+            self._deadline = time.monotonic() + self._timeout
+
+    def _end(self, why: str) -> None:
+        _log.error("ended by force", why=why, code=int(self._code))
+        sys.stderr.flush()
+        os._exit(self._code)

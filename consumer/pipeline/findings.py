@@ -1,0 +1,43 @@
+"""What is wrong with a pipeline file, and where."""
+
+import difflib
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import msgspec
+
+Path: TypeAlias = tuple[str | int, ...]
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where in a file something stands; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that is wrong, where, and how to mend it if that is known."""
+
+    path: Path
+    message: str
+    hint: str = ""
+
+
+def dotted(path: Path) -> str:
+    """Write a path as ``model.inputs.features[1].mean``."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint that names the known name most like ``name``, or lists the known ones."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(names)}"

@@ -1,0 +1,1 @@
+"""Bytes to typed fields, and outputs to bytes. Knows no tensors and no topics."""

@@ -1,0 +1,1 @@
+"""A real Kafka broker, and what tests do with its topics."""
