@@ -113,22 +113,24 @@ class Lane:
     def due(self, now: float) -> Reason | None:
         """Return why a batch is due, if it is."""
         if len(self._events) >= self._rule.rows:
-            return self._rule.full
+            return self._rule.full if self._fitting() == self._rule.rows else Reason.BYTES
         if self._bytes >= self._rule.bytes:
             return Reason.BYTES
         return Reason.WAIT if now >= self.deadline else None
 
     def take(self) -> list[Event]:
         """Close a batch: the oldest open events, as many as the rule allows, at least one."""
-        count = min(len(self._events), self._rule.rows)
-        if self._bytes > self._rule.bytes:
-            count = self._fitting(count)
+        count = self._fitting()
         batch, self._events = self._events[:count], self._events[count:]
         self._bytes -= sum(map(len, batch)) + self._rule.row_bytes * count
         self._forget(count)
         return batch
 
-    def _fitting(self, count: int) -> int:
+    def _fitting(self) -> int:
+        """Return how many of the oldest events make a batch."""
+        count = min(len(self._events), self._rule.rows)
+        if self._bytes <= self._rule.bytes:
+            return count
         total = 0
         for place, event in enumerate(self._events[:count]):
             total += len(event) + self._rule.row_bytes

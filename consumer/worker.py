@@ -9,11 +9,11 @@ one batch takes. Whatever goes wrong with what was written ends in one of two wa
 import time
 from collections.abc import Callable, Collection, Sequence
 from itertools import groupby
-from operator import methodcaller
+from operator import attrgetter, methodcaller
 from typing import Final, Protocol
 
 from consumer.broker import AbortedError, Broker, EndOfInputError
-from consumer.lane import NEVER, BatchRule, Lane, Reason
+from consumer.lane import BatchRule, Lane, Reason
 from consumer.types import DeadLetter, Event, Positions, Result
 
 # The longest wait in one poll, in seconds: how soon a signal is seen when nothing happens.
@@ -29,6 +29,7 @@ _ABORTS: Final = 3
 _LEAST_POLL: Final = 64
 
 _partition: Final = methodcaller("partition")
+_deadline: Final = attrgetter("deadline")
 
 
 class Enricher(Protocol):
@@ -135,7 +136,7 @@ class Worker:
         now = self._clock()
         due = self._due(now)
         # With a full batch waiting, one event keeps the group alive and memory bounded.
-        full = due is not None and due.full
+        full = any(lane.full for lane in self._lanes.values())
         events = self._broker.poll(now if due else self._wake(now), 1 if full else self._poll_limit)
         now = self._clock()
         self._take_in(events, now)
@@ -173,15 +174,12 @@ class Worker:
             self._lanes[partition].extend(list(run), now)
 
     def _due(self, now: float) -> Lane | None:
-        """Return the lane to serve next: a full one, else the one that has waited longest, if it is due."""
-        first: Lane | None = None
-        earliest = NEVER
-        for lane in self._lanes.values():
-            if lane.full:
-                return lane
-            if lane.deadline < earliest:
-                first, earliest = lane, lane.deadline
-        return first if earliest <= now else None
+        """Return the lane to serve next: of those that are due, the one whose oldest event has waited longest.
+
+        A full lane does not go first: with a backlog it is full at every turn, and the others would never be served.
+        """
+        due = [lane for lane in self._lanes.values() if lane.full or lane.deadline <= now]
+        return min(due, key=_deadline, default=None)
 
     def _wake(self, now: float) -> float:
         """Return until when the loop may sleep in a poll."""

@@ -60,8 +60,8 @@ def _broker(console: Console, given: str | None) -> Iterator[tuple[str, Plan]]:
         with embedded_broker(plan.topics.values()) as bootstrap:
             console.print(
                 "[bold]onelane demo[/bold] on an embedded broker (librdkafka's mock cluster), at least once: it "
-                "stores no transactional offsets.\nLeft out, since it can't answer: whether the dead-letter topic takes "
-                "messages as large as the input's."
+                "stores no transactional offsets.\nLeft out, since it can't answer: whether the dead-letter topic "
+                "takes messages as large as the input's."
             )
             yield bootstrap, plan
         return

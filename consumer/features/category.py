@@ -1,7 +1,4 @@
-"""kind: category.
-
-A key is the same however it is written: 12, 12.0 and "12" are one entry, and no identifier passes through a float.
-"""
+"""kind: category."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -11,6 +8,7 @@ import numpy as np
 from consumer.deadletter.causes import Code
 from consumer.features.column import Floats, absent_cause, cause
 from consumer.pipeline.spec import CategoryFeature
+from consumer.pipeline.vocabulary import Key, keys
 from consumer.types import Cause
 
 _NO_ENTRY: Final = -1
@@ -55,31 +53,6 @@ class CategoryColumn:
         )
 
 
-def _index(entries: Iterable[str | int | float], first: int) -> dict[str | int | float | None, int]:
+def _index(entries: Iterable[Key], first: int) -> dict[Key | None, int]:
     """Map each entry, as text and as the number it may be, to its index."""
-    index: dict[str | int | float | None, int] = {}
-    for place, entry in enumerate(entries, first):
-        text = _canonical(entry)
-        index[text] = place
-        number = _number(text)
-        if number is not None:
-            index[number] = place  # 12 and 12.0 are equal and hash alike
-    return index
-
-
-def _canonical(entry: str | float) -> str:
-    if isinstance(entry, float) and entry.is_integer():
-        return str(int(entry))
-    return str(entry)
-
-
-def _number(text: str) -> int | float | None:
-    """Return the number that is written exactly so; "007" and "1e3" are text."""
-    for kind in (int, float):
-        try:
-            number = kind(text)
-        except ValueError:
-            continue
-        if str(number) == text and number == number:  # noqa: PLR0124 - NaN is no number here
-            return number
-    return None
+    return {key: place for place, entry in enumerate(entries, first) for key in keys(entry)}

@@ -11,6 +11,8 @@ from consumer.pipeline.spec import NumberFeature
 from consumer.types import Cause
 
 _SPREAD: Final = 2.0
+# Sample this far into a range that is wider, or has no end.
+_WIDEST: Final = 2.0**31
 
 
 class NumberColumn:
@@ -45,4 +47,6 @@ class NumberColumn:
         if self._feature.range is None:
             return list(random.normal(self._feature.mean, self._feature.std * _SPREAD, count).tolist())
         low, high = self._feature.range
-        return list((low + random.integers(0, max(1, int(high - low) + 1), count)).tolist())
+        if low == -np.inf:
+            low = min(high, 0.0) - _WIDEST
+        return list((low + random.integers(0, int(min(high - low, _WIDEST)) + 1, count)).tolist())

@@ -46,7 +46,10 @@ class TensorPlan:
         self.tensor = tensor
         self.columns = tuple(columns)
         self._shape = tensor.shape[1:]
-        self._integer = np.dtype(tensor.dtype).kind in "iu" and not tensor.scale
+        kind = np.dtype(tensor.dtype).kind
+        self._integer = kind in "iu" and not tensor.scale
+        # Quantised and boolean tensors are made from float32.
+        self._float = tensor.dtype if kind == "f" else "float32"
 
     def build(self, values: Mapping[str, Sequence[Any]], rows: int, bad: dict[int, Cause]) -> Array:
         """Return a (rows, ...) array of the tensor's type; bad rows hold anything that fits."""
@@ -61,10 +64,10 @@ class TensorPlan:
         if self._integer:
             return self._integers(matrix, bad)
         with np.errstate(over="ignore"):  # an overflow becomes infinite, and that is looked for
-            narrow = matrix.astype(np.float32)
+            narrow = matrix.astype(self._float)
         finite = np.isfinite(narrow)
         if not finite.all():
-            self._refuse(matrix, ~finite, Code.OUT_OF_RANGE, "is more than a float32 can hold", bad)
+            self._refuse(matrix, ~finite, Code.OUT_OF_RANGE, f"is more than a {self._float} can hold", bad)
             narrow[~finite] = 0
         return quantise(narrow, self.tensor) if self.tensor.scale else narrow.astype(self.tensor.dtype, copy=False)
 

@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from consumer.broker import Assignment
 from consumer.exits import FatalBrokerError
 from consumer.kafka.errors import CALL, reason, until_done
+from consumer.operate.logs import Seldom
 from consumer.types import Event, Positions
 
 _log = structlog.get_logger()
@@ -35,6 +36,7 @@ class Group:
         self._topic = topic
         self._start = start
         self._consumer = Consumer({**settings, "error_cb": self._client_error})
+        self._seldom = Seldom()
         self._failure: Exception | None = None
         self._positions: dict[int, int] = {}
         # Partitions that the group gave us and whose offsets no broker has told yet, and when to ask again.
@@ -235,5 +237,5 @@ class Group:
     def _client_error(self, error: KafkaError) -> None:
         if error.fatal():
             self._failure = self._failure or FatalBrokerError(f"the consumer can't go on: {error.str()}")
-        else:
-            _log.warning("no way to a broker", error=error.str(), code=error.name())
+        elif self._seldom(error.name()):
+            _log.warning("trouble with the brokers", error=error.str(), code=error.name())

@@ -12,6 +12,7 @@ from consumer.broker import AbortedError
 from consumer.deadletter.causes import Code
 from consumer.deadletter.headers import encode
 from consumer.kafka.errors import PURGED, REFUSED, reason
+from consumer.operate.logs import Seldom
 from consumer.types import Cause, DeadLetter, Enriched, Event, Headers, Result, Stage
 
 _log = structlog.get_logger()
@@ -58,6 +59,7 @@ class Outlet:
         one_by_one = {"batch.num.messages": 1} if careful else {}
         self._outputs = outputs
         self._careful = careful
+        self._seldom = Seldom()
         self._limit = outputs.limit
         self.fatal: KafkaError | None = None
         # Deliveries that failed since the last look: the first error, whether the broker refused a record, which.
@@ -198,7 +200,8 @@ class Outlet:
     def _client_error(self, error: KafkaError) -> None:
         if error.fatal():
             self.fatal = error
-        _log.warning("no way to a broker", error=error.str(), code=error.name())
+        if self._seldom(error.name()):
+            _log.warning("trouble with the brokers", error=error.str(), code=error.name())
 
 
 def _too_large(result: Enriched) -> DeadLetter:

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -40,6 +42,36 @@ def client_log() -> logging.Logger:
     return logger
 
 
+class Seldom:
+    """Lets the same thing through once in a while: a client without a broker tells so twenty times a second.
+
+    Args:
+        seconds: the least time between two.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._said: dict[str, float] = {}
+
+    def __call__(self, what: str) -> bool:
+        """Return whether to say it now."""
+        now = self._clock()
+        if now - self._said.get(what, float("-inf")) < self._seconds:
+            return False
+        self._said[what] = now
+        return True
+
+
 class _Forward(logging.Handler):
+    """Passes librdkafka's lines on, each kind (its facility, such as FAIL) seldom."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seldom = Seldom()
+
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger().log(record.levelno, "librdkafka", detail=record.getMessage())
+        message = record.getMessage()
+        if self._seldom(message.partition(" ")[0]):
+            structlog.get_logger().log(record.levelno, "librdkafka", detail=message)

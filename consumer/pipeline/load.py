@@ -1,6 +1,7 @@
 """From a path to a checked pipeline: typed, vocabularies read, paths resolved."""
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,8 @@ from consumer.pipeline.check import build
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.findings import Path as Where
 from consumer.pipeline.source import Source
-from consumer.pipeline.spec import CategoryFeature, Feature, NumberFeature, Pipeline, TimeFeature
+from consumer.pipeline.spec import CategoryFeature, Feature, NumberFeature, OverOutput, Pipeline, TimeFeature
+from consumer.pipeline.vocabulary import Key, keys, read_entries
 
 # Provenance stands beside the predictions, under these names.
 RESERVED: Final = frozenset({"model", "pipeline"})
@@ -70,11 +72,11 @@ def _with_vocabularies(spec: Pipeline, directory: Path, findings: list[Finding])
             return feature
         file = directory / feature.vocabulary
         try:
-            entries = file.read_text(encoding="utf-8").splitlines()
+            entries = read_entries(file)
         except (OSError, UnicodeDecodeError) as error:
             findings.append(Finding((*where, "vocabulary"), f"{file} can't be read: {error}"))
             return feature
-        return msgspec.structs.replace(feature, vocabulary=entries)
+        return msgspec.structs.replace(feature, vocabulary=list[Key](entries))
 
     inputs: dict[str, list[Feature] | Feature] = {}
     for tensor, features in spec.model.inputs.items():
@@ -137,6 +139,9 @@ def _features(spec: Pipeline) -> Iterator[Finding]:
             yield Finding(("model", "inputs", tensor), "has no columns")
     for where, feature in _each_feature(spec):
         yield from _feature(feature, where)
+    for name, output in spec.model.outputs.items():
+        if isinstance(output, OverOutput) and not math.isfinite(output.threshold):
+            yield Finding(("model", "outputs", name, "threshold"), f"must be a finite number, not {output.threshold}")
 
 
 def _each_feature(spec: Pipeline) -> Iterator[tuple[Where, Feature]]:
@@ -151,14 +156,21 @@ def _each_feature(spec: Pipeline) -> Iterator[tuple[Where, Feature]]:
 def _feature(feature: Feature, where: Where) -> list[Finding]:
     if isinstance(feature, CategoryFeature):
         return _category(feature, where)
+    findings = [
+        Finding((*where, name), f"must be a finite number, not {amount}")
+        for name, amount in (("mean", feature.mean), ("std", feature.std), ("missing", feature.missing))
+        if amount is not None and not math.isfinite(amount)
+    ]
     if isinstance(feature, TimeFeature):
         try:
             ZoneInfo(feature.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            return [Finding((*where, "zone"), f"no such time zone: {feature.zone!r}", "use an IANA name such as UTC")]
-    if isinstance(feature, NumberFeature) and feature.range is not None and feature.range[0] > feature.range[1]:
-        return [Finding((*where, "range"), "the lowest is above the highest")]
-    return []
+            hint = "use an IANA name such as UTC"
+            findings.append(Finding((*where, "zone"), f"no such time zone: {feature.zone!r}", hint))
+    # An end may be infinite; NaN is never in order.
+    if isinstance(feature, NumberFeature) and feature.range is not None and not feature.range[0] <= feature.range[1]:
+        findings.append(Finding((*where, "range"), "the lowest is above the highest"))
+    return findings
 
 
 def _category(feature: CategoryFeature, where: Where) -> list[Finding]:
@@ -168,14 +180,15 @@ def _category(feature: CategoryFeature, where: Where) -> list[Finding]:
         return findings  # its file could not be read, which is a finding already
     if not entries:
         findings.append(Finding((*where, "vocabulary"), "is empty"))
-    seen: dict[str, int] = {}
+    seen: dict[Key, int] = {}
     for number, entry in enumerate(entries, 1):
-        if (first := seen.setdefault(str(entry), number)) != number:
+        first = min(seen.setdefault(key, number) for key in keys(entry))
+        if first != number:
             findings.append(Finding((*where, "vocabulary"), f"entry {number} repeats entry {first}: {entry!r}"))
     if feature.unknown not in (None, 0, len(entries)):
         hint = f"0 (entries then begin at 1) or {len(entries)} (after the entries)"
         findings.append(Finding((*where, "unknown"), f"{feature.unknown} would be an entry's index", hint))
-    if feature.missing is not None and str(feature.missing) not in seen:
+    if feature.missing is not None and feature.missing not in seen:
         findings.append(Finding((*where, "missing"), f"{feature.missing!r} is not in the vocabulary"))
     return findings
 
