@@ -21,6 +21,10 @@ _ANY_PARTITION: Final = -1
 # What a record costs in a batch beside key, value and headers: the batch's header (61 bytes) and the record's
 # variable-length integers. https://kafka.apache.org/documentation/#recordbatch
 _OVERHEAD: Final = 256
+# librdkafka's own message.max.bytes, which holds where the topics' are not known.
+_UNKNOWN_LIMIT: Final = 1_000_000
+# Values smaller than the limit by so much are not measured with their keys.
+_NEAR: Final = 64 * 1024
 _HEADER_OVERHEAD: Final = 10
 _QUEUE_WAIT: Final = 0.1
 _METADATA: Final = 10.0
@@ -103,34 +107,43 @@ class Outlet:
             AbortedError: a dead letter can't be written.
         """
         too_large: list[DeadLetter] = []
-        topic, keep, roomy = self._outputs.enriched, self._keep_enriched, self._limit
-        produce = self.producer.produce
+        topic, keep, produce = self._outputs.enriched, self._keep_enriched, self.producer.produce
+        special = self._careful or bool(refused)
+        small = (self._limit or _UNKNOWN_LIMIT) - _NEAR
         for result in results:
-            event = result.event
             if isinstance(result, DeadLetter):
                 self._write_dead(result)
                 continue
-            if (refused and (event.partition(), event.offset()) in refused) or (
-                roomy is not None and len(result.value) > roomy - _OVERHEAD and self._too_large(result, roomy)
-            ):
-                letter = self._write_dead(_too_large(result))
-                too_large.append(letter)
+            event = result.event
+            if special or len(result.value) > small or event.headers():
+                letter = self._write_with_care(result, refused)
+                if letter is not None:
+                    too_large.append(letter)
                 continue
-            headers = event.headers()
-            where = event.partition() if keep else _ANY_PARTITION
-            try:
-                if headers or self._careful:
-                    self._send(topic, result.value, event, where, headers)
-                else:
-                    produce(topic, result.value, event.key(), where)
+            try:  # the way of nearly all records, kept short
+                produce(topic, result.value, event.key(), event.partition() if keep else _ANY_PARTITION)
             except BufferError:
-                self._send(topic, result.value, event, where, headers)
-            except KafkaException as error:
-                if reason(error).code() != KafkaError.MSG_SIZE_TOO_LARGE:
-                    raise
-                too_large.append(self._write_dead(_too_large(result)))
+                self._send(topic, result.value, event, event.partition() if keep else _ANY_PARTITION, None)
         self.producer.poll(0)
         return too_large
+
+    def _write_with_care(self, result: Enriched, refused: set[tuple[int, int]]) -> DeadLetter | None:
+        """Write an enriched record that has headers, may be too large, or may have been refused before.
+
+        Returns:
+            What was written instead, if it was.
+        """
+        event = result.event
+        if (event.partition(), event.offset()) in refused or self._too_large(result):
+            return self._write_dead(_too_large(result))
+        where = event.partition() if self._keep_enriched else _ANY_PARTITION
+        try:
+            self._send(self._outputs.enriched, result.value, event, where, event.headers())
+        except KafkaException as error:
+            if reason(error).code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                raise
+            return self._write_dead(_too_large(result))
+        return None
 
     def take_failure(self) -> KafkaError | None:
         """Return the first failure of a delivery since the last call, if there was one."""
@@ -173,11 +186,13 @@ class Outlet:
             else:
                 return
 
-    def _too_large(self, result: Enriched, limit: int) -> bool:
+    def _too_large(self, result: Enriched) -> bool:
+        if self._limit is None:
+            return False
         size = _OVERHEAD + len(result.value) + len(result.event.key() or b"")
         for name, value in result.event.headers() or ():
             size += _HEADER_OVERHEAD + len(name.encode()) + len(value or b"")
-        return size > limit
+        return size > self._limit
 
     def _partitions(self, topic: str) -> int:
         return len(self.producer.list_topics(topic, timeout=_METADATA).topics[topic].partitions)
