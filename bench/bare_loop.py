@@ -130,7 +130,7 @@ def main(bootstrap: str, source: str, target: str, events: int) -> None:
             for message, value, minute, late in zip(messages, values, minutes, lates, strict=True):
                 verdict = b"true" if late else b"false"
                 record = b'%b,"delay":{"minutes":%b,"late":%b%b' % (value[:-1], minute, verdict, PROVENANCE)
-                produce(target, record, message.key(), message.partition())
+                produce(target, record, message.key(), message.partition() or 0)
                 ends[message.partition() or 0] = message.offset() or 0
             producer.poll(0)
             done += len(messages)

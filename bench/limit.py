@@ -167,9 +167,8 @@ def count(bootstrap: str, topic: str, expected: int) -> int:
 def report(runs: dict[str, list[Measured]], events: int) -> None:
     """Print the table and the ratio."""
     rounds = len(runs["bare loop"])
-    print(
-        f"\n{events:,} flight events, {PARTITIONS} partitions, batches of {ROWS}, exactly once, one core, {rounds} rounds\n"
-    )
+    what = f"{events:,} flight events, {PARTITIONS} partitions, batches of {ROWS}, exactly once"
+    print(f"\n{what}, on one core, {rounds} rounds in turns\n")
     print("| | CPU us an event, least | median | events/s, most |")
     print("|---|---|---|---|")
     for name, taken in runs.items():
