@@ -1,11 +1,17 @@
-"""Fixtures for all tests."""
+"""Fixtures for all tests, and what they measured."""
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.kafka import KafkaBroker
+
+# No deadlines: on shared cores they fail by chance. In CI the same examples each time: a red build says what changed.
+settings.register_profile("onelane", deadline=None, derandomize=os.environ.get("CI") == "true")
+settings.load_profile("onelane")
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +29,18 @@ def unique() -> Callable[[str], str]:
     """Makes a name that no other test has: `unique("flights")` is the same name all through one test."""
     suffix = uuid.uuid4().hex[:8]
     return lambda name: f"{name}-{suffix}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests measured (`record_property("report", line)`) above pytest's last line."""
+    lines = [
+        str(text)
+        for outcome in ("passed", "failed")
+        for test in terminalreporter.getreports(outcome)
+        for name, text in test.user_properties
+        if name == "report"
+    ]
+    if lines:
+        terminalreporter.section("measured")
+        for line in dict.fromkeys(lines):
+            terminalreporter.write_line(line)

@@ -1,0 +1,243 @@
+"""A broker in memory, with faults to order, and a clock that tests turn by hand."""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from consumer.broker import AbortedError, Assignment, EndOfInputError
+from consumer.deadletter.causes import Code
+from consumer.types import Cause, DeadLetter, Enriched, Event, PlainEvent, Positions, Result, Stage
+
+_TOO_LARGE = Cause(Stage.WRITE, Code.TOO_LARGE, "larger than the topic takes")
+
+
+class Clock:
+    """Monotonic seconds that pass only when they are told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def pass_to(self, moment: float) -> None:
+        """Let time pass until ``moment``; never backwards."""
+        self.now = max(self.now, moment)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass at once."""
+        self.now += seconds
+
+
+class Topics:
+    """What is durable: the input, what is committed, and what a read_committed reader sees.
+
+    Attributes:
+        events: partition -> events in order; offsets may have gaps.
+        ends: partition -> the offset after the last record, markers included.
+        committed: partition -> offset.
+        results: partition -> results in the order in which they became durable.
+        commits: how many checkpoints changed anything.
+    """
+
+    def __init__(self) -> None:
+        self.events: defaultdict[int, list[Event]] = defaultdict(list)
+        self.ends: defaultdict[int, int] = defaultdict(int)
+        self.committed: defaultdict[int, int] = defaultdict(int)
+        self.results: defaultdict[int, list[Result]] = defaultdict(list)
+        self.commits = 0
+
+    def add(self, partition: int, values: Iterable[bytes | None]) -> None:
+        """Append events."""
+        for value in values:
+            event = PlainEvent(value, offset=self.ends[partition], partition=partition, topic="events")
+            self.events[partition].append(event)
+            self.ends[partition] += 1
+
+    def add_marker(self, partition: int) -> None:
+        """Append what takes an offset and is never handed out, as the end of a transaction does."""
+        self.ends[partition] += 1
+
+    def offsets(self, partition: int) -> list[int]:
+        """Return the offsets of the durable results."""
+        return [result.event.offset() for result in self.results[partition]]
+
+    def unanswered(self, partition: int) -> list[int]:
+        """Return the offsets before the committed one that have no durable result: always none."""
+        answered = set(self.offsets(partition))
+        before = [event.offset() for event in self.events[partition] if event.offset() < self.committed[partition]]
+        return [offset for offset in before if offset not in answered]
+
+
+class MemoryBroker:
+    """A member of a group of one topic, with exactly-once checkpoints.
+
+    Faults are ordered by ``assign``, ``revoke`` and ``lose`` (inside the next poll) and by ``faults`` (the next
+    writes or checkpoints that are aborted).
+
+    Args:
+        topics: shared by all members.
+        clock: an idle poll passes its time.
+        ends: whether the input is finite: at its end ``poll`` raises EndOfInputError.
+        limit: the most bytes of an enriched record.
+    """
+
+    def __init__(
+        self, topics: Topics, clock: Clock | None = None, *, ends: bool = False, limit: int | None = None
+    ) -> None:
+        self._topics = topics
+        self._clock = clock or Clock()
+        self._ends = ends
+        self._limit = limit
+        self._next: dict[int, int] = {}
+        self._taken: set[int] = set()
+        self._pending: list[Result] = []
+        self._changes: deque[Callable[[], None]] = deque()
+        self.faults: dict[str, deque[AbortedError]] = {"write": deque(), "checkpoint": deque()}
+        self.held: set[int] = set()
+        self.closed = False
+        self.limits: list[int] = []
+        self.rewinds = 0
+
+    # What tests order.
+
+    def assign(self, *partitions: int) -> None:
+        """Give partitions, each at its committed offset, inside the next poll."""
+        self._changes.append(lambda: self._assign(partitions))
+
+    def revoke(self, *partitions: int) -> None:
+        """Take partitions back inside the next poll."""
+        self._changes.append(lambda: self._revoke(partitions))
+
+    def lose(self, *partitions: int) -> None:
+        """Give partitions to another at once; this member is told inside the next poll."""
+        self._taken.update(partitions)
+        self._changes.append(lambda: self._lose(partitions))
+
+    @property
+    def owned(self) -> frozenset[int]:
+        """The partitions that this member has."""
+        return frozenset(self._next)
+
+    @property
+    def settled(self) -> bool:
+        """Whether no rebalance is ordered and not yet done."""
+        return not self._changes
+
+    # What a worker asks.
+
+    def join(self, assignment: Assignment) -> None:
+        """Begin."""
+        self._assignment = assignment
+
+    def poll(self, until: float, limit: int) -> Sequence[Event]:
+        """Do the rebalances that were ordered, then return events, a partition after the other."""
+        self.limits.append(limit)
+        failure: AbortedError | None = None
+        while self._changes:
+            try:
+                self._changes.popleft()()
+            except AbortedError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        events = self._read(limit)
+        if not events:
+            if self._ends:
+                raise EndOfInputError
+            self._clock.pass_to(until)
+        return events
+
+    def write(self, results: Sequence[Result]) -> Sequence[DeadLetter]:
+        """Keep results until the checkpoint; what is too large becomes a dead letter."""
+        self._fail("write")
+        written = [self._fitting(result) for result in results]
+        self._pending += written
+        return [new for new, old in zip(written, results, strict=True) if type(new) is DeadLetter and new is not old]
+
+    def positions(self) -> Positions:
+        """Return what was read up to, past markers where no event is left."""
+        return {
+            partition: place if self._left(partition) else max(place, self._topics.ends[partition])
+            for partition, place in self._next.items()
+        }
+
+    def checkpoint(self, positions: Positions) -> None:
+        """Make results and positions durable together."""
+        changed = {p: at for p, at in positions.items() if self._topics.committed[p] != at}
+        if not changed and not self._pending:
+            return
+        if self._taken & positions.keys():
+            self._pending.clear()
+            raise AbortedError("fenced: the group has moved on")
+        self._fail("checkpoint")
+        for result in self._pending:
+            self._topics.results[result.event.partition()].append(result)
+        self._pending.clear()
+        self._topics.committed.update(changed)
+        self._topics.commits += 1
+
+    def rewind(self) -> Positions:
+        """Go back to what is committed."""
+        self.rewinds += 1
+        self._next = {partition: self._topics.committed[partition] for partition in self._next}
+        return dict(self._next)
+
+    def hold(self, partition: int) -> None:
+        """Read no more of a partition."""
+        self.held.add(partition)
+
+    def close(self) -> None:
+        """Leave; what was not checkpointed is undone."""
+        self._pending.clear()
+        self.closed = True
+
+    # How.
+
+    def _fitting(self, result: Result) -> Result:
+        if self._limit is not None and isinstance(result, Enriched) and len(result.value) > self._limit:
+            return DeadLetter(result.event, _TOO_LARGE)
+        return result
+
+    def _read(self, limit: int) -> list[Event]:
+        events: list[Event] = []
+        for partition in sorted(self._next):
+            if partition not in self.held:
+                taken = self._left(partition)[: limit - len(events)]
+                if taken:
+                    self._next[partition] = taken[-1].offset() + 1
+                events += taken
+        return events
+
+    def _left(self, partition: int) -> list[Event]:
+        return [event for event in self._topics.events[partition] if event.offset() >= self._next[partition]]
+
+    def _fail(self, where: str) -> None:
+        if self.faults[where]:
+            self._pending.clear()
+            raise self.faults[where].popleft()
+
+    def _assign(self, partitions: Collection[int]) -> None:
+        positions = {partition: self._topics.committed[partition] for partition in partitions}
+        self._next.update(positions)
+        self.held.difference_update(partitions)
+        self._assignment.assigned(positions)
+
+    def _revoke(self, partitions: Collection[int]) -> None:
+        try:
+            self._assignment.revoked(partitions)
+        finally:
+            self._drop(partitions)
+
+    def _lose(self, partitions: Collection[int]) -> None:
+        self._assignment.lost(partitions)
+        self._taken.difference_update(partitions)
+        self._drop(partitions)
+        if self._pending:
+            self._pending.clear()
+            raise AbortedError("partitions were lost with results pending")
+
+    def _drop(self, partitions: Collection[int]) -> None:
+        for partition in partitions:
+            self._next.pop(partition, None)
+            self.held.discard(partition)

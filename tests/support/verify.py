@@ -1,0 +1,144 @@
+"""The verifier: what became of events, by their ids, as a read_committed reader sees it."""
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from threading import Event, Thread
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from tests.support.stream import Stream
+from tests.support.topics import Record, lag, open_transactions, partition_ids, read_all, wait_until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of events.
+
+    Attributes:
+        missing: ids that are neither enriched nor dead letters.
+        duplicates: id -> how often it is there, where that is more than once.
+        disorder: keys whose events are not in the order in which they were written.
+        dead: ids of dead letters, in order of partition and offset.
+    """
+
+    missing: list[int]
+    duplicates: dict[int, int]
+    disorder: list[bytes]
+    dead: list[int]
+
+    def assert_exactly_once(self) -> None:
+        """Each event is enriched, once, in order."""
+        self.assert_each_once()
+        assert not self.dead, f"{len(self.dead)} dead letters: {self.dead[:10]}"
+
+    def assert_each_once(self) -> None:
+        """Each event is enriched or a dead letter, once, in order."""
+        assert not self.missing, f"{len(self.missing)} events missing: {self.missing[:10]}"
+        assert not self.duplicates, f"{len(self.duplicates)} doubled: {dict(list(self.duplicates.items())[:10])}"
+        assert not self.disorder, f"order is lost for {len(self.disorder)} keys: {self.disorder[:5]!r}"
+
+
+def verify(stream: Stream, ids: Iterable[int]) -> Outcome:
+    """Look for the events with these ids in the output and dead-letter topics."""
+    enriched = read_all(stream.bootstrap, stream.output)
+    dead = read_all(stream.bootstrap, stream.dead)
+    seen = Counter(event_ids([*enriched, *dead]))
+    wanted = set(ids)
+    return Outcome(
+        missing=sorted(wanted - seen.keys()),
+        duplicates={number: count for number, count in seen.items() if count > 1 or number not in wanted},
+        disorder=[*_disorder(enriched), *_disorder(dead)],
+        dead=event_ids(dead),
+    )
+
+
+def event_ids(records: Iterable[Record]) -> list[int]:
+    """The ids of events, enriched or dead."""
+    return [int(json.loads(record.value or b"")["id"]) for record in records]
+
+
+def wait_until_caught_up(stream: Stream, timeout: float = 60) -> None:
+    """Wait till the group's lag is 0, and till no transaction hides results from readers.
+
+    Markers of a committed transaction are written one by one, and the open transaction of a dead worker hides the
+    results of its successor until it times out: lag 0 can come first.
+    """
+    wait_until(
+        lambda: lag(stream.bootstrap, stream.name, stream.input) == 0,
+        timeout,
+        f"the group {stream.name} has not caught up",
+    )
+    for topic in (stream.output, stream.dead):
+        wait_until(partial(_all_visible, stream.bootstrap, topic), timeout, f"a transaction on {topic} stays open")
+
+
+def _all_visible(bootstrap: str, topic: str) -> bool:
+    return not open_transactions(bootstrap, topic)
+
+
+def _disorder(records: Sequence[Record]) -> list[bytes]:
+    """The keys whose ids go down; a repeated id, which is a duplicate already, is no disorder."""
+    last: dict[bytes, int] = defaultdict(lambda: -1)
+    bad: dict[bytes, None] = {}
+    for record, number in zip(records, event_ids(records), strict=True):
+        key = record.key or b""
+        if number < last[key]:
+            bad[key] = None
+        last[key] = max(last[key], number)
+    return list(bad)
+
+
+class CommittedReader:
+    """Reads a topic as a read_committed consumer does, from a thread, and notes when each partition gave records.
+
+    Args:
+        bootstrap: the broker.
+        topic: what it reads.
+    """
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._stopping = Event()
+        self._thread = Thread(target=self._run, name="reader")
+        self._arrivals: dict[int, list[float]] = {part: [] for part in partition_ids(bootstrap, topic)}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stopping.set()
+        self._thread.join(30)
+
+    def stall(self, moment: float) -> float | None:
+        """Seconds from a moment until every partition has given a record again; None while one has not."""
+        firsts = [next((at for at in times if at > moment), None) for times in self._arrivals.values()]
+        return max((at - moment for at in firsts if at is not None), default=None) if None not in firsts else None
+
+    def _run(self) -> None:
+        settings = {
+            "bootstrap.servers": self._bootstrap,
+            "group.id": "committed-reader",  # required, and never joined
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "fetch.wait.max.ms": 50,
+            "log_level": 0,
+        }
+        with Consumer(settings) as consumer:
+            consumer.assign([TopicPartition(self._topic, part, OFFSET_BEGINNING) for part in self._arrivals])
+            while not self._stopping.is_set():
+                for message in consumer.consume(500, 0.05):
+                    if message.error() is None:
+                        self._arrivals[message.partition() or 0].append(time.monotonic())
