@@ -1,5 +1,6 @@
 """``onelane enrich``: the same code path, without a broker."""
 
+import logging
 import sys
 import time
 from contextlib import ExitStack
@@ -28,7 +29,7 @@ _NEVER = float("inf")
 )
 def command(pipeline: Path, dead_letters: Path | None) -> None:
     """Enrich JSON lines from stdin to stdout."""
-    set_up_logs()
+    set_up_logs(logging.WARNING)  # stderr is for dead letters
     assembly = assemble(load_pipeline(pipeline))
     figures = Figures(time.monotonic)
     with ExitStack() as stack:
@@ -38,4 +39,5 @@ def command(pipeline: Path, dead_letters: Path | None) -> None:
             broker, assembly.enrichers(), assembly.rule, checkpoint=_NEVER, drain=_NEVER, observer=figures
         )
         worker.run(lambda: False)
-    click.echo(f"{figures.events} events, {figures.dead.total()} dead letters", err=True)
+    if dead_letters is not None or sys.stderr.isatty():
+        click.echo(f"{figures.events} events, {figures.dead.total()} dead letters", err=True)

@@ -112,7 +112,8 @@ class Group:
         wanted = [TopicPartition(self._topic, partition) for partition in self._positions]
         if not wanted:
             return {}
-        return {place.partition: place.offset for place in self._ask_committed(wanted)}
+        answer = until_done(lambda: self._ask_committed(wanted), "committed offsets")
+        return {place.partition: place.offset for place in answer}
 
     def seek(self, positions: Positions) -> None:
         """Read on from the given offsets."""
@@ -167,7 +168,7 @@ class Group:
         wanted = [TopicPartition(self._topic, partition) for partition in partitions]
         if not wanted:
             return {}
-        found = {place.partition: place.offset for place in self._consumer.committed(wanted, timeout=CALL)}
+        found = {place.partition: place.offset for place in self._ask_committed(wanted)}
         new = {partition: self._beginning(partition) for partition, offset in found.items() if offset < 0}
         if new:
             # Committed at once: a member that dies before its first checkpoint must not make its successor
@@ -216,7 +217,12 @@ class Group:
     # Errors.
 
     def _ask_committed(self, wanted: list[TopicPartition]) -> list[TopicPartition]:
-        return until_done(lambda: self._consumer.committed(wanted, timeout=CALL), "committed offsets")
+        """Return committed offsets; one that can't be told is an error, not one that was never committed."""
+        answer = self._consumer.committed(wanted, timeout=CALL)
+        for place in answer:
+            if place.error is not None:
+                raise KafkaException(place.error)
+        return answer
 
     def _message_error(self, message: Message) -> bool:
         """Deal with an error that came instead of an event; returns False, so that it is left out."""

@@ -11,8 +11,8 @@ import structlog
 _CLIENT_LOG: Final = "onelane.librdkafka"
 
 
-def set_up_logs() -> None:
-    """Choose the form by whether stderr is a terminal."""
+def set_up_logs(least: int = logging.INFO) -> None:
+    """Choose the form by whether stderr is a terminal; ``least`` is the least level that is told."""
     people = sys.stderr.isatty()
     renderer: list[Any] = (
         [structlog.dev.ConsoleRenderer()]
@@ -26,7 +26,7 @@ def set_up_logs() -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
