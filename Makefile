@@ -20,7 +20,7 @@ test: $(VENV)/.dev jars test-tflite-runtime  ## The whole suite, on a real Apach
 	@$(VENV)/bin/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
 
 test-tflite-runtime: $(VENV_TFLITE)/.dev  ## The engine tests on tflite-runtime, in an environment of its own
-	@$(VENV_TFLITE)/bin/python -m pytest -q tests/engine
+	@ENGINES="tflite-runtime litert" $(VENV_TFLITE)/bin/python -m pytest -q tests/engine
 
 .PHONY: jars
 jars: $(VENV)/.dev

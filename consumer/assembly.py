@@ -10,7 +10,7 @@ from consumer.features.plan import ColumnPlan
 from consumer.fit import fit_inputs, fit_outputs
 from consumer.lane import BatchRule, Reason
 from consumer.model.engines import Engine, find_engine
-from consumer.model.file import ModelFile, Signature, open_interpreter, read_model, read_signature
+from consumer.model.file import ModelFile, Signature, open_interpreter, read_model, read_signature, refuse_state
 from consumer.model.probe import Limit, Verdict, probe
 from consumer.model.runner import Runner
 from consumer.pipeline.findings import Finding
@@ -73,7 +73,9 @@ def assemble(file: PipelineFile) -> Assembly:
     spec = file.spec
     engine = find_engine(spec.model.engine)
     model = read_model(file.model)
-    signature = read_signature(open_interpreter(engine, model), model)
+    interpreter = open_interpreter(engine, model)
+    refuse_state(interpreter, model)
+    signature = read_signature(interpreter, model)
     findings: list[Finding] = []
     plan = fit_inputs(spec, signature, findings)
     columns = fit_outputs(spec, signature, findings)

@@ -80,7 +80,7 @@ class Broker(Protocol):
         """Make all that was written durable together with the positions; does nothing where nothing changed.
 
         Raises:
-            AbortedError: see there.
+            AbortedError: see there; also for as long as an earlier one was not followed by ``rewind``.
             FatalBrokerError: there is no going on.
         """
         ...

@@ -53,7 +53,7 @@ class Lane:
         rule: when a batch closes.
     """
 
-    __slots__ = ("_arrivals", "_bytes", "_events", "_next", "_rule", "_settled", "partition")
+    __slots__ = ("_arrivals", "_bytes", "_events", "_next", "_rule", "partition")
 
     def __init__(self, partition: int, position: int, rule: BatchRule) -> None:
         self.partition = partition
@@ -67,8 +67,6 @@ class Lane:
         self._bytes = 0
         # (number of events, when they arrived), oldest first: the wait counts from a batch's own first row.
         self._arrivals: deque[tuple[int, float]] = deque()
-        # A client's position is stale between a seek and the first event after it.
-        self._settled = False
 
     def extend(self, events: Sequence[Event], now: float) -> None:
         """Take events of this partition, in order.
@@ -83,11 +81,10 @@ class Lane:
         self._events += events
         self._bytes += sum(map(len, events)) + self._rule.row_bytes * len(events)
         self._arrivals.append((len(events), now))
-        self._settled = True
 
     def advance(self, position: int) -> None:
         """Move past what holds no events (transaction markers, compacted records), where nothing is open."""
-        if self._settled and not self._events and position > self._next:
+        if not self._events and position > self._next:
             self._next = position
 
     @property

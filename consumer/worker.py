@@ -239,6 +239,7 @@ class Worker:
         for lane in list(self._lanes.values()):
             while lane.size and self._clock() < deadline:
                 self._enrich(lane, Reason.DRAIN)
+                self._checkpoint_if_due()  # a slow model's drain takes longer than a transaction may
         self._checkpoint()
 
     def _drop(self, partitions: Collection[int]) -> None:

@@ -21,6 +21,7 @@ class Code(StrEnum):
     NOT_FINITE = "NotFinite"
     INVOKE_FAILED = "InvokeFailed"
     TOO_LARGE = "TooLarge"
+    REFUSED = "Refused"
 
 
 MEANINGS: Final = {
@@ -38,6 +39,7 @@ MEANINGS: Final = {
     Code.NOT_FINITE: "the model answered NaN or infinity",
     Code.INVOKE_FAILED: "the model failed on this event alone, twice, in a fresh interpreter",
     Code.TOO_LARGE: "the enriched record is larger than the output topic takes",
+    Code.REFUSED: "the broker refuses the enriched record, such as one without a key for a compacted topic",
 }
 
 # Longest message of a cause, in characters: a header, not a report.

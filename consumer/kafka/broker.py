@@ -35,10 +35,12 @@ class KafkaBroker(ABC):
         self._make_outlet = make_outlet
         self._outlet = make_outlet(False)  # noqa: FBT003 - a callback's argument
         self._committed: dict[int, int] = {}
-        # (partition, offset) of events whose enriched record the broker refused.
-        self._refused: set[tuple[int, int]] = set()
+        # (partition, offset) of events whose enriched record the broker refused, and why.
+        self._refused: dict[tuple[int, int], KafkaError] = {}
         self._renewed_at = float("-inf")
         self._written = False
+        # Between an abort and the rewind, the lanes' positions are past results that were thrown away.
+        self._undone = False
 
     def join(self, assignment: Assignment) -> None:
         """Join the group."""
@@ -50,8 +52,6 @@ class KafkaBroker(ABC):
         events = self._group.poll(until, limit)
         if self._group.came:
             until_done(self._outlet.count_partitions, "partition counts")
-        if self._outlet.fatal is not None:
-            raise self._undo(self._outlet.fatal)
         return events
 
     def positions(self) -> Positions:
@@ -70,6 +70,8 @@ class KafkaBroker(ABC):
 
     def checkpoint(self, positions: Positions) -> None:
         """Make what was written durable with the positions; see ``consumer.broker.Broker``."""
+        if self._undone:  # a second rebalance in the poll in which the first one failed
+            raise AbortedError("what was undone has not been rewound yet")
         changed = {p: offset for p, offset in positions.items() if self._committed.get(p) != offset}
         if self._written:
             try:
@@ -82,13 +84,18 @@ class KafkaBroker(ABC):
         if not done:
             return
         self._committed.update(changed)
-        self._refused = {(p, offset) for p, offset in self._refused if offset >= self._committed.get(p, 0)}
+        self._refused = {
+            (p, offset): why for (p, offset), why in self._refused.items() if offset >= self._committed.get(p, 0)
+        }
+        if self._outlet.careful:  # what was refused is behind us
+            self._replace(careful=False)
 
     def rewind(self) -> Positions:
         """Go back to what is committed."""
         positions = self._group.committed()
         self._group.seek(positions)
         self._committed.update(positions)
+        self._undone = False
         return positions
 
     def hold(self, partition: int) -> None:
@@ -153,6 +160,7 @@ class KafkaBroker(ABC):
         """Throw away what was written, mend the producer, and return what to raise."""
         why = error.str() if error is not None else str(aborted)
         self._written = False
+        self._undone = True
         failed = self._outlet.take_failure()
         if error is not None and not error.fatal():
             error = self._discarded() or error
@@ -160,11 +168,12 @@ class KafkaBroker(ABC):
             error = self._discarded()
         if failed is not None:
             why = f"{why} ({failed.str()})"
+        refusal = self._outlet.refusal
         if error is not None and error.fatal():
             self._renew(error)
-        elif self._outlet.refusal:
+        elif refusal:
             self._take_care()
-        culprits = {partition for partition, _ in self._refused}
+        culprits = {partition for partition, _ in self._refused} if refusal else set()
         return AbortedError(why, culprits | (aborted.culprits if aborted else frozenset()))
 
     def _discarded(self) -> KafkaError | None:
@@ -188,7 +197,7 @@ class KafkaBroker(ABC):
 
     def _take_care(self) -> None:
         """A record was refused by the broker, and its batch with it: find out which by sending them one by one."""
-        found = set(self._outlet.refused)
+        found = self._outlet.refused
         self._refused |= found
         _log.warning("the broker refused a record", found=sorted(found))
         self._replace(careful=not found)

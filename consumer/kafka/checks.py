@@ -63,6 +63,11 @@ def check_topics(spec: Pipeline, settings: Mapping[str, Any], stopping: Callable
     return topics
 
 
+def ask_limits(settings: Mapping[str, Any], names: list[str]) -> dict[str, int]:
+    """Return max.message.bytes by topic as it is now; empty where the brokers don't tell."""
+    return _limits(AdminClient(dict(settings)), names)
+
+
 def _partitions(
     admin: AdminClient, names: list[str], where: str, stopping: Callable[[], bool], last_words: list[str]
 ) -> tuple[dict[str, int], bool]:

@@ -8,7 +8,7 @@ import msgspec
 
 from consumer.exits import PipelineError
 from consumer.kafka.broker import AtLeastOnce, ExactlyOnce, KafkaBroker
-from consumer.kafka.checks import Topics, check_topics
+from consumer.kafka.checks import Topics, ask_limits, check_topics
 from consumer.kafka.errors import reason
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet, Outputs
@@ -42,9 +42,9 @@ def connect(spec: Pipeline, instance: str, provenance: tuple[str, str], stopping
     try:
         settings = _logged(client_settings(spec, instance, None))
         topics = check_topics(spec, settings.admin, stopping)
-        limits = (topics.limits[spec.output.topic], topics.limits[spec.dead_letters.topic]) if topics.limits else None
-        settings = _logged(client_settings(spec, instance, limits))
-        broker = _open(spec, settings, provenance, limits)
+        kind = ExactlyOnce if spec.delivery == "exactly_once" else AtLeastOnce
+        group = Group(settings.consumer, spec.input.topic, spec.input.start)
+        broker = kind(group, Outlets(spec, instance, provenance, topics))
     except confluent_kafka.KafkaException as error:
         raise PipelineError(f"kafka: librdkafka refuses a setting: {reason(error).str()}") from error
     versions: dict[str, str] = {
@@ -54,21 +54,50 @@ def connect(spec: Pipeline, instance: str, provenance: tuple[str, str], stopping
     return Connection(broker, topics, versions)
 
 
-def _open(
-    spec: Pipeline, settings: ClientSettings, provenance: tuple[str, str], limits: tuple[int, int] | None
-) -> KafkaBroker:
-    model, pipeline = provenance
-    outputs = Outputs(
-        input=spec.input.topic,
-        enriched=spec.output.topic,
-        dead=spec.dead_letters.topic,
-        model=model,
-        pipeline=pipeline,
-        limit=limits[0] if limits else None,
-    )
-    kind = ExactlyOnce if spec.delivery == "exactly_once" else AtLeastOnce
-    group = Group(settings.consumer, spec.input.topic, spec.input.start)
-    return kind(group, lambda careful: Outlet(settings.producer, outputs, careful=careful))
+class Outlets:
+    """Makes outlets; a later one with the limits that the topics have by then.
+
+    Args:
+        spec: the pipeline.
+        instance: tells workers of one group apart.
+        provenance: model and pipeline, as dead letters carry them.
+        topics: as they are at the start.
+    """
+
+    def __init__(self, spec: Pipeline, instance: str, provenance: tuple[str, str], topics: Topics) -> None:
+        self._spec = spec
+        self._instance = instance
+        self._provenance = provenance
+        self._limits = topics.limits
+        self._made = False
+
+    def __call__(self, careful: bool) -> Outlet:  # noqa: FBT001 - a callback's argument
+        """Make an outlet; a careful one finds out which record the broker refuses."""
+        if self._made:
+            self._ask_again()
+        self._made = True
+        spec, limits = self._spec, self._known_limits()
+        model, pipeline = self._provenance
+        outputs = Outputs(
+            input=spec.input.topic,
+            enriched=spec.output.topic,
+            dead=spec.dead_letters.topic,
+            model=model,
+            pipeline=pipeline,
+            limit=limits[0] if limits else None,
+        )
+        settings = _logged(client_settings(spec, self._instance, limits))
+        return Outlet(settings.producer, outputs, careful=careful)
+
+    def _known_limits(self) -> tuple[int, int] | None:
+        limits = self._limits
+        return (limits[self._spec.output.topic], limits[self._spec.dead_letters.topic]) if limits else None
+
+    def _ask_again(self) -> None:
+        """Learn of limits that were changed meanwhile: what is too large by now would be refused for ever."""
+        if self._limits:
+            admin = _logged(client_settings(self._spec, self._instance, None)).admin
+            self._limits = ask_limits(admin, list(self._limits)) or self._limits
 
 
 def _logged(settings: ClientSettings) -> ClientSettings:

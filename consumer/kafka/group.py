@@ -63,18 +63,23 @@ class Group:
         self._went.clear()
         if self._unresolved and time.monotonic() >= self._ask_at:
             self._resolve(())
-        # consume() with a time-out would sit on a lone event for all of it; poll() gives it at once.
-        messages = self._consumer.consume(limit, 0)
-        if not messages:
-            first = self._consumer.poll(max(0.0, until - time.monotonic()))
-            if first is not None:
-                messages = [first, *self._consumer.consume(limit - 1, 0)] if limit > 1 else [first]
+        messages = self._take(until, limit)
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
         if self._went:
             messages = self._still_ours(messages)
         return cast("list[Event]", [m for m in messages if m.error() is None or self._message_error(m)])
+
+    def _take(self, until: float, limit: int) -> list[Message]:
+        # consume() with a time-out would sit on a lone event for all of it; poll() gives it at once.
+        messages = self._consumer.consume(limit, 0)
+        if messages or self._failure is not None:
+            return messages
+        first = self._consumer.poll(max(0.0, until - time.monotonic()))
+        if first is None:
+            return []
+        return [first, *self._consumer.consume(limit - 1, 0)] if limit > 1 else [first]
 
     @property
     def came(self) -> bool:
@@ -241,7 +246,5 @@ class Group:
         return False
 
     def _client_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self._failure = self._failure or FatalBrokerError(f"the consumer can't go on: {error.str()}")
-        elif self._seldom(error.name()):
+        if self._seldom(error.name()):
             _log.warning("trouble with the brokers", error=error.str(), code=error.name())

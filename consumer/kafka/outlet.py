@@ -1,6 +1,8 @@
 """The producing side: enriched records and dead letters, each to its topic and partition."""
 
+import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -9,7 +11,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from consumer.broker import AbortedError
-from consumer.deadletter.causes import Code
+from consumer.deadletter.causes import Code, clipped
 from consumer.deadletter.headers import encode
 from consumer.kafka.errors import PURGED, REFUSED, reason
 from consumer.operate.logs import Seldom
@@ -62,13 +64,12 @@ class Outlet:
     def __init__(self, settings: Mapping[str, Any], outputs: Outputs, *, careful: bool = False) -> None:
         one_by_one = {"batch.num.messages": 1} if careful else {}
         self._outputs = outputs
-        self._careful = careful
+        self.careful = careful
         self._seldom = Seldom()
         self._limit = outputs.limit
-        self.fatal: KafkaError | None = None
         # Deliveries that failed since the last look: the first error, whether the broker refused a record, which.
         self._failed: KafkaError | None = None
-        self.refused: set[tuple[int, int]] = set()
+        self.refused: dict[tuple[int, int], KafkaError] = {}
         self.refusal = False
         self._keep_enriched = self._keep_dead = False
         self.producer = Producer(
@@ -92,12 +93,12 @@ class Outlet:
             )
         self._keep_enriched, self._keep_dead = kept
 
-    def write(self, results: Sequence[Result], refused: set[tuple[int, int]]) -> list[DeadLetter]:
+    def write(self, results: Sequence[Result], refused: Mapping[tuple[int, int], KafkaError]) -> list[DeadLetter]:
         """Queue results.
 
         Args:
             results: in order.
-            refused: (partition, offset) of events whose enriched record the broker has refused before.
+            refused: (partition, offset) of events whose enriched record the broker has refused before, and why.
 
         Returns:
             What turned out too large, now among the dead letters.
@@ -108,7 +109,7 @@ class Outlet:
         """
         too_large: list[DeadLetter] = []
         topic, keep, produce = self._outputs.enriched, self._keep_enriched, self.producer.produce
-        special = self._careful or bool(refused)
+        special = self.careful or bool(refused)
         small = (self._limit or _UNKNOWN_LIMIT) - _NEAR
         for result in results:
             if isinstance(result, DeadLetter):
@@ -127,15 +128,17 @@ class Outlet:
         self.producer.poll(0)
         return too_large
 
-    def _write_with_care(self, result: Enriched, refused: set[tuple[int, int]]) -> DeadLetter | None:
+    def _write_with_care(self, result: Enriched, refused: Mapping[tuple[int, int], KafkaError]) -> DeadLetter | None:
         """Write an enriched record that has headers, may be too large, or may have been refused before.
 
         Returns:
             What was written instead, if it was.
         """
         event = result.event
-        if (event.partition(), event.offset()) in refused or self._too_large(result):
+        if self._too_large(result):
             return self._write_dead(_too_large(result))
+        if (why := refused.get((event.partition(), event.offset()))) is not None:
+            return self._write_dead(_refused(result, why))
         where = event.partition() if self._keep_enriched else _ANY_PARTITION
         try:
             self._send(self._outputs.enriched, result.value, event, where, event.headers())
@@ -153,7 +156,10 @@ class Outlet:
     def close(self) -> None:
         """Let go of the producer, and of all that it has not sent."""
         self.producer.purge()
-        self.producer.close()
+        # A producer that is dead for good says so once more, from the flush inside or in a warning; then it is gone.
+        with suppress(KafkaException), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            self.producer.close()
 
     def _write_dead(self, letter: DeadLetter) -> DeadLetter:
         event = letter.event
@@ -174,7 +180,7 @@ class Outlet:
     def _send(self, topic: str, value: bytes | None, event: Event, where: int, headers: Headers | None) -> None:
         """Queue one record, waiting for room in the queue."""
         more: dict[str, Any] = {"headers": list(headers)} if headers else {}
-        if self._careful:
+        if self.careful:
             more["on_delivery"] = partial(self._careful_delivery, event)
         while True:
             try:
@@ -210,11 +216,10 @@ class Outlet:
     def _careful_delivery(self, event: Event, error: KafkaError | None, message: Message) -> None:
         self._delivery_failed(error, message)
         if error is not None and error.code() in REFUSED:
-            self.refused.add((event.partition(), event.offset()))
+            self.refused[event.partition(), event.offset()] = error
 
     def _client_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self.fatal = error
+        """Tell of trouble that may pass; a fatal error is never passed here, but raised by the call that finds it."""
         if self._seldom(error.name()):
             _log.warning("trouble with the brokers", error=error.str(), code=error.name())
 
@@ -222,3 +227,9 @@ class Outlet:
 def _too_large(result: Enriched) -> DeadLetter:
     message = f"the enriched record of {len(result.value)} bytes is larger than the output topic takes"
     return DeadLetter(result.event, Cause(Stage.WRITE, Code.TOO_LARGE, message))
+
+
+def _refused(result: Enriched, error: KafkaError) -> DeadLetter:
+    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        return _too_large(result)
+    return DeadLetter(result.event, Cause(Stage.WRITE, Code.REFUSED, clipped(f"the broker says: {error.str()}")))

@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -10,6 +10,9 @@ import numpy as np
 from consumer.exits import RefusedError
 from consumer.model.engines import Engine
 from consumer.model.tensors import Tensor
+
+# Operators on resources that outlive a call: https://ai.google.dev/edge/litert/models/ops_variable
+_STATEFUL: Final = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"})
 
 
 class ModelFile(msgspec.Struct, frozen=True):
@@ -90,6 +93,20 @@ def read_signature(interpreter: Any, model: ModelFile) -> Signature:  # noqa: AN
         {name: _tensor(name, details, model) for name, details in inputs.items()},
         {name: _tensor(name, details, model) for name, details in outputs.items()},
     )
+
+
+def refuse_state(interpreter: Any, model: ModelFile) -> None:  # noqa: ANN401
+    """Refuse a model that keeps state between calls: padding, rebalances and replays would corrupt it.
+
+    Raises:
+        RefusedError: it does; its operators are named.
+    """
+    kept = {operator["op_name"] for operator in interpreter._get_ops_details()} & _STATEFUL  # noqa: SLF001
+    if kept:
+        raise RefusedError(
+            f"model {model.label} keeps state between calls ({', '.join(sorted(kept))}): padding, rebalances and "
+            "replays would corrupt it. Convert it without variables"
+        )
 
 
 def _tensor(name: str, details: dict[str, Any], model: ModelFile) -> Tensor:

@@ -13,6 +13,7 @@ import numpy as np
 
 from consumer.model.engines import Engine
 from consumer.model.file import ModelFile, Signature, cant_run
+from consumer.model.quiet import engine_words
 from consumer.model.runner import Runner, buckets
 from consumer.model.tensors import Array
 
@@ -74,7 +75,8 @@ def probe(
     single = Runner(engine, model, signature, (1,))
     one = samples(1)
     try:
-        single.run(one)  # the first invoke also packs weights
+        with engine_words():
+            single.run(one)  # the first invoke also packs weights
     except (RuntimeError, ValueError) as error:
         raise cant_run(engine, model, error) from None
     row_seconds = _cost(single, one)

@@ -60,9 +60,12 @@ def _sections(kind: Any) -> dict[str, type[msgspec.Struct]]:  # noqa: ANN401
 
 
 def _container(kind: Any) -> Any:  # noqa: ANN401
-    """Return the list or mapping of sections among the members of a union."""
-    for member in _members(kind):
-        if typing.get_origin(member) in (list, dict) and _holds_sections(typing.get_args(member)[-1]):
+    """Return the list or mapping whose items have places of their own: in a union, one of sections."""
+    members = _members(kind)
+    for member in members:
+        if typing.get_origin(member) in (list, dict) and (
+            len(members) == 1 or _holds_sections(typing.get_args(member)[-1])
+        ):
             return member
     return None
 

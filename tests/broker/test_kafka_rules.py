@@ -181,3 +181,34 @@ def test_a_late_output_partition_count_is_seen_at_the_next_assignment(open_strea
     poll_until(broker, lambda _: bool(seen.positions))
     wait_until(lambda: broker._outlet._keep_enriched, 5, "the counts were not compared")
     broker.close()
+
+
+@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
+def test_a_marker_left_behind_by_a_predecessor_is_no_lag(open_stream: OpenStream, delivery: str) -> None:
+    """A worker that takes over a partition with nothing but a transaction marker left commits past it."""
+    stream = open_stream({"delivery": delivery}, partitions=1)
+    producer = Producer({"bootstrap.servers": stream.bootstrap, "transactional.id": stream.name})
+    producer.init_transactions()
+    producer.begin_transaction()
+    for number in range(5):
+        producer.produce(stream.input, value(number), partition=0)
+    producer.commit_transaction()
+    consumer = Consumer({"bootstrap.servers": stream.bootstrap, "group.id": stream.name})
+    consumer.commit(offsets=[TopicPartition(stream.input, 0, 5)], asynchronous=False)
+    consumer.close()
+    run_worker(stream.pipeline, lambda: committed(stream.bootstrap, stream.name, stream.input) == {0: 6})
+    assert read_all(stream.bootstrap, stream.output) == []
+
+
+def test_a_rewind_does_not_skip_what_is_to_be_read_again(open_stream: OpenStream) -> None:
+    """After a seek the client has no position that could be committed in place of the lane's own."""
+    stream = open_stream(partitions=1)
+    stream.feed(range(20))
+    broker, seen = open_broker(stream.pipeline), Seen()
+    broker.join(seen)
+    poll_until(broker, lambda found: len(found) == 20)
+    assert broker.positions() == {0: 20}
+    assert broker.rewind() == {0: 0}
+    assert broker.positions() == {}
+    assert [event.offset() for event in poll_until(broker, lambda found: len(found) == 20)] == list(range(20))
+    broker.close()

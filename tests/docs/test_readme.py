@@ -117,7 +117,7 @@ def test_files_that_the_design_names_exist() -> None:
 def test_nothing_committed_names_a_registry_or_a_folder_of_this_machine() -> None:
     """The repository works wherever it is cloned."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
-    words = ("pypi" + ".org", "pythonhosted", "registry.npm" + "js", "repo.maven" + ".apache", str(ROOT))
+    words = ("pypi" + ".org", "python" + "hosted", "registry.npm" + "js", "repo.maven" + ".apache", str(ROOT))
     for name in filter(None, listed.stdout.split("\0")):
         content = (ROOT / name).read_bytes() if (ROOT / name).exists() else b""
         for word in words:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from statistics import median
 
 from tests.support.stream import Stream
-from tests.support.topics import open_transactions, wait_until
+from tests.support.topics import open_transactions
 from tests.support.verify import CommittedReader
 from tests.support.worker import Worker
 
@@ -44,7 +44,7 @@ class Killer:
         self._worker.wait_until_assigned(3)
         time.sleep(secrets.randbelow(500) / 1000)  # a random moment is what is tested
         killed = self._kill(instance)
-        return wait_until(lambda: self._reader.stall(killed), _LONGEST_WAIT, "a reader saw nothing after a kill")
+        return self._reader.wait_after(killed, _LONGEST_WAIT)
 
     def _kill(self, instance: str) -> float:
         self._worker.kill()

@@ -91,9 +91,11 @@ class MemoryBroker:
         self._limit = limit
         self._next: dict[int, int] = {}
         self._taken: set[int] = set()
+        self._went: set[int] = set()
         self._pending: list[Result] = []
         self._changes: deque[Callable[[], None]] = deque()
         self.faults: dict[str, deque[AbortedError]] = {"write": deque(), "checkpoint": deque()}
+        self._undone = False
         self.held: set[int] = set()
         self.closed = False
         self.limits: list[int] = []
@@ -131,17 +133,16 @@ class MemoryBroker:
         self._assignment = assignment
 
     def poll(self, until: float, limit: int) -> Sequence[Event]:
-        """Do the rebalances that were ordered, then return events, a partition after the other."""
+        """Return events, and do the rebalances that were ordered while these are on their way.
+
+        As with Kafka's client: inside a rebalance, positions may be past events that have not been handed over, an
+        abort destroys them, and those of partitions that go are left out.
+        """
         self.limits.append(limit)
-        failure: AbortedError | None = None
-        while self._changes:
-            try:
-                self._changes.popleft()()
-            except AbortedError as error:
-                failure = failure or error
-        if failure is not None:
-            raise failure
-        events = self._read(limit)
+        on_their_way = self._read(limit)
+        self._went.clear()
+        self._rebalance()
+        events = [event for event in on_their_way if event.partition() not in self._went] or self._read(limit)
         if not events:
             if self._ends:
                 raise EndOfInputError
@@ -164,12 +165,13 @@ class MemoryBroker:
 
     def checkpoint(self, positions: Positions) -> None:
         """Make results and positions durable together."""
+        if self._undone:
+            raise AbortedError("not rewound yet")
         changed = {p: at for p, at in positions.items() if self._topics.committed[p] != at}
         if not changed and not self._pending:
             return
         if self._taken & positions.keys():
-            self._pending.clear()
-            raise AbortedError("fenced: the group has moved on")
+            raise self._undo(AbortedError("fenced: the group has moved on"))
         self._fail("checkpoint")
         for result in self._pending:
             self._topics.results[result.event.partition()].append(result)
@@ -180,6 +182,7 @@ class MemoryBroker:
     def rewind(self) -> Positions:
         """Go back to what is committed."""
         self.rewinds += 1
+        self._undone = False
         self._next = {partition: self._topics.committed[partition] for partition in self._next}
         return dict(self._next)
 
@@ -199,6 +202,16 @@ class MemoryBroker:
             return DeadLetter(result.event, _TOO_LARGE)
         return result
 
+    def _rebalance(self) -> None:
+        failure: AbortedError | None = None
+        while self._changes:
+            try:
+                self._changes.popleft()()
+            except AbortedError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
     def _read(self, limit: int) -> list[Event]:
         events: list[Event] = []
         for partition in sorted(self._next):
@@ -214,8 +227,12 @@ class MemoryBroker:
 
     def _fail(self, where: str) -> None:
         if self.faults[where]:
-            self._pending.clear()
-            raise self.faults[where].popleft()
+            raise self._undo(self.faults[where].popleft())
+
+    def _undo(self, error: AbortedError) -> AbortedError:
+        self._pending.clear()
+        self._undone = True
+        return error
 
     def _assign(self, partitions: Collection[int]) -> None:
         positions = {partition: self._topics.committed[partition] for partition in partitions}
@@ -234,10 +251,10 @@ class MemoryBroker:
         self._taken.difference_update(partitions)
         self._drop(partitions)
         if self._pending:
-            self._pending.clear()
-            raise AbortedError("partitions were lost with results pending")
+            raise self._undo(AbortedError("partitions were lost with results pending"))
 
     def _drop(self, partitions: Collection[int]) -> None:
+        self._went.update(partitions)
         for partition in partitions:
             self._next.pop(partition, None)
             self.held.discard(partition)

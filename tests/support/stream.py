@@ -101,9 +101,9 @@ class Stream:
         with admin_client(self.bootstrap) as admin:
             admin.incremental_alter_configs([group], request_timeout=REQUEST_TIMEOUT)[group].result()
 
-    def feed(self, ids: Iterable[int], **extra: object) -> None:
+    def feed(self, ids: Iterable[int]) -> None:
         """Write events with these ids, in order, and wait till the broker has them."""
-        produce(self.bootstrap, self.input, [record(number, **extra) for number in ids])
+        produce(self.bootstrap, self.input, [record(number) for number in ids])
 
 
 def record(number: int, partition: int | None = None, **extra: object) -> NewRecord:
@@ -136,11 +136,13 @@ class Feeder:
     Args:
         stream: whose input topic it writes to.
         rate: events a second, at most.
+        backlog: events to write at once, at the beginning.
     """
 
-    def __init__(self, stream: Stream, rate: int) -> None:
+    def __init__(self, stream: Stream, rate: int, backlog: int = 0) -> None:
         self._stream = stream
         self._rate = rate
+        self._backlog = backlog
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="feeder")
         self._failures: list[object] = []
@@ -180,7 +182,7 @@ class Feeder:
         )
         began = time.monotonic()
         while not self._stopping.wait(0.01):
-            due = int((time.monotonic() - began) * self._rate)
+            due = self._backlog + int((time.monotonic() - began) * self._rate)
             for number in range(self.count, due):
                 producer.produce(self._stream.input, value(number), key(number))
             self.count = max(self.count, due)

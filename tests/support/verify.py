@@ -2,6 +2,7 @@
 
 import json
 import time
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from tests.support.stream import Stream
 from tests.support.topics import Record, lag, open_transactions, partition_ids, read_all, wait_until
+
+# What was written before a moment may reach a reader so much later, in seconds; a worker takes longer to start.
+ON_THE_WAY = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +73,18 @@ def wait_until_caught_up(stream: Stream, timeout: float = 60) -> None:
     Markers of a committed transaction are written one by one, and the open transaction of a dead worker hides the
     results of its successor until it times out: lag 0 can come first.
     """
-    wait_until(
-        lambda: lag(stream.bootstrap, stream.name, stream.input) == 0,
-        timeout,
-        f"the group {stream.name} has not caught up",
-    )
+    wait_until(lambda: _is_caught_up(stream), timeout, f"the group {stream.name} has not caught up")
     for topic in (stream.output, stream.dead):
         wait_until(partial(_all_visible, stream.bootstrap, topic), timeout, f"a transaction on {topic} stays open")
+
+
+def _is_caught_up(stream: Stream) -> bool:
+    try:
+        return lag(stream.bootstrap, stream.name, stream.input) == 0
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.COORDINATOR_LOAD_IN_PROGRESS:  # a broker that has just started
+            return False
+        raise
 
 
 def _all_visible(bootstrap: str, topic: str) -> bool:
@@ -122,10 +131,23 @@ class CommittedReader:
         self._stopping.set()
         self._thread.join(30)
 
-    def stall(self, moment: float) -> float | None:
-        """Seconds from a moment until every partition has given a record again; None while one has not."""
-        firsts = [next((at for at in times if at > moment), None) for times in self._arrivals.values()]
-        return max((at - moment for at in firsts if at is not None), default=None) if None not in firsts else None
+    def wait_after(self, moment: float, timeout: float) -> float:
+        """Wait till every partition gives records again after a moment at which writing ended.
+
+        Returns:
+            The longest silence of a partition, in seconds.
+        """
+        return max(wait_until(lambda: self._silences(moment), timeout, f"a reader of {self._topic} sees nothing"))
+
+    def _silences(self, moment: float) -> list[float]:
+        """How long each partition was silent before it went on; empty where one has not gone on yet."""
+        silences = []
+        for arrivals in self._arrivals.values():
+            place = bisect_right(arrivals, moment + ON_THE_WAY)
+            if place == len(arrivals):
+                return []
+            silences.append(arrivals[place] - (arrivals[place - 1] if place else moment))
+        return silences
 
     def _run(self) -> None:
         settings = {

@@ -1,0 +1,1 @@
+"""Odd little models, and the script that made them."""

@@ -1,0 +1,1 @@
+"""Properties: what holds for whatever comes in, tried by hypothesis."""

@@ -1,0 +1,93 @@
+"""Workers for tests: enrichers that need no model, and an observer that remembers."""
+
+from collections.abc import Callable, Collection, Sequence
+
+from consumer.broker import Broker
+from consumer.deadletter.causes import Code
+from consumer.lane import BatchRule, Reason
+from consumer.types import Cause, DeadLetter, Enriched, Event, Result, Stage
+from consumer.worker import Worker
+from tests.support.making import rule
+from tests.support.memory import Clock
+
+
+class Echo:
+    """Enriches an event with its own value; `bad` is a dead letter. Takes time where a clock is given."""
+
+    def __init__(self, clock: Clock | None = None, seconds: float = 0.0) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self.batches: list[list[Event]] = []
+
+    def enrich(self, events: Sequence[Event]) -> list[Result]:
+        """Return one result an event."""
+        self.batches.append(list(events))
+        if self._clock is not None:
+            self._clock.sleep(self._seconds)
+        return [
+            DeadLetter(event, Cause(Stage.DECODE, Code.MALFORMED, "bad"))
+            if event.value() == b"bad"
+            else Enriched(event, event.value() or b"")
+            for event in events
+        ]
+
+
+class Story:
+    """An observer that remembers what it was told, as short lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def batch(self, partition: int, results: Sequence[Result], reason: Reason, seconds: float) -> None:
+        """A batch was enriched."""
+        self.lines.append(f"batch {partition} {len(results)} {reason} {seconds:g}")
+
+    def too_large(self, letters: Sequence[DeadLetter]) -> None:
+        """Results turned out too large."""
+        self.lines.append(f"too large {len(letters)}")
+
+    def checkpoint(self, seconds: float) -> None:
+        """A checkpoint was made."""
+        self.lines.append(f"checkpoint {seconds:g}")
+
+    def aborted(self, why: str, culprits: Collection[int]) -> None:
+        """What was written is undone."""
+        self.lines.append(f"aborted {why} {sorted(culprits)}")
+
+    def held(self, partition: int, position: int, why: str) -> None:
+        """A partition was stopped."""
+        self.lines.append(f"held {partition} at {position}: {why}")
+
+    def lanes(self, partitions: Collection[int], event: str) -> None:
+        """Partitions came or went."""
+        self.lines.append(f"{event} {sorted(partitions)}")
+
+    def beat(self, now: float) -> None:
+        """The loop came round."""
+
+    def told(self, word: str) -> list[str]:
+        """Return the lines that begin with a word."""
+        return [line for line in self.lines if line.startswith(word)]
+
+
+def worker(
+    broker: Broker,
+    clock: Clock,
+    *,
+    made: BatchRule | None = None,
+    checkpoint: float = 1.0,
+    drain: float = 10.0,
+    story: Story | None = None,
+    enrichers: Callable[[], Echo] = Echo,
+) -> Worker:
+    """Make a worker that waits on the given clock alone."""
+    return Worker(
+        broker,
+        enrichers,
+        made or rule(),
+        checkpoint=checkpoint,
+        drain=drain,
+        observer=story or Story(),
+        clock=clock,
+        sleep=clock.sleep,
+    )

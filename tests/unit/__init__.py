@@ -1,0 +1,1 @@
+"""Fast tests of one module each; nothing here starts a broker or sleeps."""

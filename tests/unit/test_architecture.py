@@ -1,0 +1,134 @@
+"""The shape of the code: who may import whom, and how long a module may be."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted((ROOT / "consumer").rglob("*.py"))
+}
+
+EDGES = {
+    "confluent_kafka": "consumer.kafka",
+    "ai_edge_litert": "consumer.model",
+    "tflite_runtime": "consumer.model",
+}
+
+# These are given whatever touches the world: a clock, an interpreter, a broker.
+PURE = (
+    "consumer.lane",
+    "consumer.isolate",
+    "consumer.enrich",
+    "consumer.worker",
+    "consumer.types",
+    "consumer.broker",
+    "consumer.records",
+    "consumer.features",
+    "consumer.deadletter",
+    "consumer.pipeline",
+)
+
+# From what knows all to what knows nothing; a part imports from those below it alone. Parts on one line do not
+# import each other.
+ORDER = (
+    ("consumer.__main__",),
+    ("consumer.cli",),
+    ("consumer.demo",),
+    ("consumer.assembly",),
+    ("consumer.worker", "consumer.enrich", "consumer.fit", "consumer.files", "consumer.kafka"),
+    ("consumer.isolate", "consumer.operate", "consumer.broker"),
+    ("consumer.lane", "consumer.features", "consumer.records"),
+    ("consumer.model",),
+    ("consumer.deadletter", "consumer.pipeline"),
+    ("consumer.types", "consumer.exits"),
+    ("consumer",),
+)
+
+
+def imports(module: str) -> Iterator[str]:
+    """Return the modules that a module imports anywhere in it, also by name."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            assert node.module is not None
+            yield node.module
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
+            yield from re.findall(r"^(?:confluent_kafka|ai_edge_litert|tflite_runtime)(?:\.\w+)*$", node.value)
+
+
+def within(module: str, package: str) -> bool:
+    """Return whether a module is a package or in it."""
+    return module == package or module.startswith(package + ".")
+
+
+def part(module: str) -> str:
+    """Return the part of the program that a module belongs to."""
+    return ".".join(module.removesuffix(".__init__").split(".")[:2])
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_only_one_package_knows_each_edge(edge: str) -> None:
+    """Kafka's client in consumer.kafka, the engines in consumer.model, however they are imported."""
+    importers = {module for module in MODULES for name in imports(module) if within(name, edge)}
+    assert importers
+    assert all(within(module, EDGES[edge]) for module in importers), importers
+
+
+@pytest.mark.parametrize("package", PURE)
+def test_pure_modules_import_no_edge(package: str) -> None:
+    """Neither directly nor by way of other modules of ours, except for what consumer.model says of tensors."""
+    modules = [module for module in MODULES if within(module, package)]
+    assert modules
+    for module in modules:
+        assert not {name for name in reached(module) if any(within(name, edge) for edge in EDGES)}
+
+
+def reached(module: str) -> set[str]:
+    """Return all that importing a module imports, ours and others'."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        for name in imports(waiting.pop()):
+            if name not in found:
+                found.add(name)
+                waiting += [known for known in (name, f"{name}.__init__") if known in MODULES]
+    return found
+
+
+def test_imports_point_one_way() -> None:
+    """From the command line down to the plain types; parts of one line do not know each other."""
+    level = {name: number for number, parts in enumerate(ORDER) for name in parts}
+    assert {part(module) for module in MODULES} == level.keys()
+    wrong = [
+        f"{module} imports {name}"
+        for module in MODULES
+        for name in imports(module)
+        if within(name, "consumer") and part(name) != part(module) and level[part(name)] <= level[part(module)]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_module_is_above_400_lines(module: str) -> None:
+    """One that grows past it has two subjects."""
+    assert len(MODULES[module].read_text().splitlines()) <= 400
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_noqa_names_its_rule(module: str) -> None:
+    """A bare one would hide whatever comes to stand on its line; the same for type: ignore."""
+    for number, line in enumerate(MODULES[module].read_text().splitlines(), 1):
+        assert "# noqa" not in line or re.search(r"# noqa: [A-Z]+[0-9]+", line), f"{module}:{number}"
+        assert "# type: ignore" not in line or re.search(r"# type: ignore\[[a-z-]+", line), f"{module}:{number}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_says_what_it_is_for(module: str) -> None:
+    """In its first line."""
+    assert ast.get_docstring(ast.parse(MODULES[module].read_text()))

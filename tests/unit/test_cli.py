@@ -1,0 +1,195 @@
+"""The command line in processes of its own: what it prints, and its exit codes."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+import pytest
+
+from consumer import __version__
+from consumer.exits import MEANINGS, ExitCode, FatalBrokerError, OnelaneError, PipelineError, RefusedError
+from consumer.pipeline.schema import schema
+from tests.support.command import ROOT, onelane
+from tests.support.flights import FLIGHTS, flight_values
+from tests.support.pipelines import GOOD, changed, write
+
+PIPELINE = FLIGHTS / "pipeline.yaml"
+
+
+def variant(folder: Path, *changes: tuple[str, str]) -> Path:
+    """Write the flights pipeline with changes; its other files are where they were."""
+    text = PIPELINE.read_text()
+    for old, new in [("models/delay.tflite", str(FLIGHTS / "models" / "delay.tflite")), *changes]:
+        text = changed(old, new, text)
+    for name in ("carriers.txt", "origins.txt", "destinations.txt"):
+        text = text.replace(name, str(FLIGHTS / name))
+    return write(folder, text)
+
+
+def test_help_lists_the_commands() -> None:
+    """Each with a line of what it does."""
+    done = onelane("--help")
+    assert done.returncode == 0
+    for words in (b"run", b"enrich", b"lint", b"schema", b"Enrich JSON lines from stdin to stdout."):
+        assert words in done.stdout
+
+
+def test_the_version_is_told() -> None:
+    """The same as the package's."""
+    assert onelane("--version").stdout.decode().strip() == f"onelane, version {__version__}"
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["lint"], ["lint", "--nonsense", "x"], ["run", "a", "b"]])
+def test_wrong_arguments_exit_2(arguments: Sequence[str]) -> None:
+    """Nothing is done, and stderr says what is wrong."""
+    done = onelane(*arguments)
+    assert (done.returncode, done.stdout) == (ExitCode.PIPELINE, b"")
+    assert b"Error" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["lint", "enrich"])
+def test_a_missing_file_exits_2(command: str, tmp_path: Path) -> None:
+    """In one line that names it."""
+    done = onelane(command, tmp_path / "none.yaml")
+    assert done.returncode == ExitCode.PIPELINE
+    assert done.stderr.decode() == f"onelane: {tmp_path}/none.yaml: can't be read: No such file or directory\n"
+
+
+def test_run_logs_its_end_with_the_code(tmp_path: Path) -> None:
+    """As a daemon does: one JSON line, no traceback."""
+    done = onelane("run", tmp_path / "none.yaml")
+    assert done.returncode == ExitCode.PIPELINE
+    (line,) = [orjson.loads(text) for text in done.stderr.splitlines()]
+    assert (line["level"], line["code"]) == ("error", 2)
+    assert "none.yaml: can't be read" in line["error"]
+
+
+def test_broken_yaml_names_the_line(tmp_path: Path) -> None:
+    """And exits 2."""
+    path = write(tmp_path, changed("{topic: in}", "{topic: in"))
+    done = onelane("lint", path)
+    assert done.returncode == ExitCode.PIPELINE
+    assert done.stderr.decode().startswith(f"onelane: {path}:3:7: not valid YAML: ")
+
+
+def test_all_findings_are_told_kafka_settings_too(tmp_path: Path) -> None:
+    """One a line, each with its place."""
+    done = onelane("lint", write(tmp_path, GOOD + "  acks: 0\n  lingr.ms: 1\n"))
+    assert done.returncode == ExitCode.PIPELINE
+    lines = done.stderr.decode().splitlines()
+    assert ":17:3: kafka.acks: the worker owns this setting" in lines[0]
+    assert ":18:3: kafka.lingr.ms: " in lines[1]
+    assert lines[1].endswith("did you mean `linger.ms`?")
+
+
+def test_a_model_that_does_not_fit_exits_5(tmp_path: Path) -> None:
+    """With the place in the pipeline file, and both sides."""
+    path = variant(tmp_path, ("      - {field: weekend, kind: boolean}\n", ""))
+    done = onelane("lint", path)
+    assert done.returncode == ExitCode.REFUSED
+    assert done.stderr.decode() == (
+        f"onelane: {path}:9:5: model.inputs.features: 6 columns for the model's input `features` (float32[?, 7]), "
+        "7 wide; one entry a column, in order\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "can't be read: No such file"), (b"GIF89a..", "is no TensorFlow")]
+)
+def test_a_model_that_cannot_be_opened_exits_5(tmp_path: Path, content: bytes | None, words: str) -> None:
+    """A missing file and one of something else; the path is named."""
+    if content is not None:
+        (tmp_path / "small.tflite").write_bytes(content)
+    done = onelane("lint", write(tmp_path, GOOD))
+    assert done.returncode == ExitCode.REFUSED
+    assert f"onelane: model {tmp_path}/small.tflite" in done.stderr.decode()
+    assert words in done.stderr.decode()
+
+
+def test_a_damaged_model_exits_5(tmp_path: Path) -> None:
+    """With the engine named, not with a traceback."""
+    content = (FLIGHTS / "models" / "delay.tflite").read_bytes()
+    (tmp_path / "small.tflite").write_bytes(content[:8] + bytes(len(content) - 8))
+    done = onelane("lint", write(tmp_path, GOOD))
+    assert done.returncode == ExitCode.REFUSED
+    assert b"onelane: model small@" in done.stderr
+    assert b"litert" in done.stderr
+
+
+def test_a_fatal_broker_error_exits_4() -> None:
+    """With one line in the log."""
+    script = (
+        "import sys, consumer.cli.run as run\n"
+        "from consumer.exits import FatalBrokerError\n"
+        "def connect(*_): raise FatalBrokerError('no broker')\n"
+        "run.connect = connect\n"
+        "from consumer.cli import main\n"
+        f"sys.argv = ['onelane', 'run', {str(PIPELINE)!r}]\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, timeout=60, cwd=ROOT)
+    lines = [orjson.loads(line) for line in done.stderr.splitlines() if line.startswith(b"{")]
+    assert (done.returncode, lines[-1]["error"], lines[-1]["code"]) == (ExitCode.BROKER, "no broker", 4)
+
+
+def test_each_error_has_its_code_and_each_code_a_meaning() -> None:
+    """As the docs have them."""
+    assert [error("x").code for error in (PipelineError, RefusedError, FatalBrokerError, OnelaneError)] == [
+        2,
+        5,
+        4,
+        5,
+    ]
+    assert MEANINGS.keys() == set(ExitCode)
+
+
+def test_lint_says_what_it_found() -> None:
+    """Model, engine, batches and topics."""
+    done = onelane("lint", PIPELINE)
+    assert (done.returncode, done.stderr.count(b"Traceback")) == (ExitCode.DONE, 0)
+    lines = done.stdout.decode().splitlines()
+    assert lines[0] == f"{PIPELINE}: fine"
+    assert lines[1].startswith("model     delay@")
+    assert lines[1].endswith(", in batches")
+    assert lines[2].startswith("batch     up to 256 rows (rows), ")
+    assert lines[3] == "topics    flights -> flights-enriched, dead letters to flights-dead"
+
+
+def test_schema_is_the_committed_file() -> None:
+    """Byte for byte."""
+    done = onelane("schema")
+    assert orjson.loads(done.stdout) == schema()
+    assert done.stdout == (ROOT / "schemas" / "pipeline.schema.json").read_bytes()
+
+
+MIXED = b"\n".join([flight_values()[0], b"{", b"", flight_values()[1], b'{"distance":"far"}', b""])
+
+
+def test_enrich_writes_records_to_stdout_and_dead_letters_to_a_file(tmp_path: Path) -> None:
+    """In order, with a count at the end, since stderr is free for it."""
+    dead = tmp_path / "dead.jsonl"
+    done = onelane("enrich", PIPELINE, "--dead-letters", dead, stdin=MIXED)
+    assert done.returncode == ExitCode.DONE
+    records = [orjson.loads(line) for line in done.stdout.splitlines()]
+    assert [record["id"] for record in records] == [orjson.loads(value)["id"] for value in flight_values()[:2]]
+    assert all(set(record["delay"]) == {"minutes", "late", "model", "pipeline"} for record in records)
+    letters = [orjson.loads(line) for line in dead.read_bytes().splitlines()]
+    assert [(letter["line"], letter["cause"]) for letter in letters] == [(2, "Malformed"), (5, "WrongType")]
+    assert (letters[0]["event"], letters[1]["event"]) == ("{", {"distance": "far"})
+    assert "4 events, 2 dead letters" in done.stderr.decode().splitlines()  # the engine may write there too
+
+
+def test_enrich_writes_dead_letters_to_stderr_by_default() -> None:
+    """So that stdout is enriched records and nothing else."""
+    done = onelane("enrich", PIPELINE, stdin=MIXED)
+    assert (done.returncode, len(done.stdout.splitlines())) == (ExitCode.DONE, 2)
+    letters = [line for line in done.stderr.splitlines() if line.startswith(b'{"line"')]
+    assert [orjson.loads(line)["line"] for line in letters] == [2, 5]
+
+
+def test_enrich_of_nothing_is_nothing() -> None:
+    """An empty input is no mistake."""
+    done = onelane("enrich", PIPELINE)
+    assert (done.returncode, done.stdout) == (ExitCode.DONE, b"")

@@ -1,0 +1,89 @@
+"""Files as a broker: JSON lines in, JSON lines out."""
+
+import io
+
+import orjson
+import pytest
+
+from consumer.broker import EndOfInputError
+from consumer.deadletter.causes import Code
+from consumer.files import FileBroker
+from consumer.types import Cause, DeadLetter, Enriched, Event, PlainEvent, Stage
+from tests.contract.test_broker import Lanes
+
+
+def read_all(content: bytes, limit: int = 100) -> list[Event]:
+    """Read a file of events."""
+    broker = FileBroker(io.BytesIO(content), io.BytesIO(), io.BytesIO(), "flights.jsonl")
+    broker.join(Lanes())
+    events: list[Event] = []
+    try:
+        while True:
+            events += broker.poll(0.0, limit)
+    except EndOfInputError:
+        return events
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_offsets_are_line_numbers(limit: int) -> None:
+    """From 0; empty lines are left out and counted, whatever the line ends, and the last needs none."""
+    events = read_all(b"a\n\n\r\nb\r\n\nc", limit)
+    assert [(event.offset(), event.value()) for event in events] == [(0, b"a"), (3, b"b"), (5, b"c")]
+    assert {event.topic() for event in events} == {"flights.jsonl"}
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n"])
+def test_a_file_of_nothing_has_no_events(content: bytes) -> None:
+    """It ends at once."""
+    assert read_all(content) == []
+
+
+def letter(value: bytes | None, cause: Cause | None = None) -> dict[str, object]:
+    """Write a dead letter, and read its line."""
+    dead = io.BytesIO()
+    broker = FileBroker(io.BytesIO(), io.BytesIO(), dead)
+    broker.write([DeadLetter(PlainEvent(value, offset=6), cause or Cause(Stage.DECODE, Code.MALFORMED, "bad"))])
+    assert dead.getvalue().count(b"\n") == 1
+    line: dict[str, object] = orjson.loads(dead.getvalue())
+    return line
+
+
+def test_a_dead_letter_names_line_and_cause() -> None:
+    """Lines count from 1, as editors do; the field only where one is to blame."""
+    assert letter(b'{"a":1.0}', Cause(Stage.FEATURES, Code.MISSING, "absent", "n")) == {
+        "line": 7,
+        "stage": "features",
+        "cause": "Missing",
+        "field": "n",
+        "message": "absent",
+        "event": {"a": 1.0},
+    }
+    assert "field" not in letter(b"{}")
+
+
+@pytest.mark.parametrize(
+    ("value", "event"),
+    [(b"{", "{"), (b'{"a":\xff}', '{"a":\\xff}'), (b'{"a":1e400}', '{"a":1e400}'), (None, ""), (b"null", None)],
+)
+def test_an_event_that_is_not_json_is_text(value: bytes | None, event: object) -> None:
+    """With the bytes escaped that are no UTF-8."""
+    assert letter(value)["event"] == event
+
+
+def test_a_dead_letters_event_keeps_its_bytes() -> None:
+    """Where it is JSON: 1.0 stays 1.0."""
+    dead = io.BytesIO()
+    cause = Cause(Stage.DECODE, Code.WRONG_TYPE, "bad")
+    FileBroker(io.BytesIO(), io.BytesIO(), dead).write([DeadLetter(PlainEvent(b'{"a": 1.0}'), cause)])
+    assert b'"event":{"a": 1.0}}' in dead.getvalue()
+
+
+def test_enriched_records_and_dead_letters_go_to_their_files() -> None:
+    """Each in order."""
+    out, dead = io.BytesIO(), io.BytesIO()
+    cause = Cause(Stage.DECODE, Code.MALFORMED, "bad")
+    event = PlainEvent(b"{}")
+    FileBroker(io.BytesIO(), out, dead).write(
+        [Enriched(event, b"1"), DeadLetter(event, cause), Enriched(event, b"2")]
+    )
+    assert (out.getvalue(), dead.getvalue().count(b"\n")) == (b"1\n2\n", 1)

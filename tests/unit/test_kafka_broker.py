@@ -1,0 +1,195 @@
+"""The way from librdkafka's errors to rewinds, without a broker: group and producer are played."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from consumer.broker import AbortedError
+from consumer.exits import FatalBrokerError
+from consumer.kafka.broker import AtLeastOnce, ExactlyOnce, KafkaBroker
+from consumer.kafka.group import Group
+from consumer.kafka.outlet import Outlet
+from consumer.types import Enriched, PlainEvent, Positions, Result
+
+ABORTABLE = KafkaError(KafkaError.INVALID_TXN_STATE, "abort it", txn_requires_abort=True)
+FENCED = KafkaError(KafkaError._FENCED, "fenced", fatal=True)
+RESULTS = [Enriched(PlainEvent(b"{}", partition=0), b"{}"), Enriched(PlainEvent(b"{}", partition=1), b"{}")]
+
+
+class FakeGroup:
+    """Owns partitions 0 and 1, both committed at 0."""
+
+    came = False
+
+    def __init__(self) -> None:
+        self.commits: list[dict[int, int]] = []
+        self.refuses: KafkaError | None = None
+
+    def commit(self, positions: Positions) -> None:
+        """Note a commit that goes with no record."""
+        if self.refuses is not None:
+            raise KafkaException(self.refuses)
+        self.commits.append(dict(positions))
+
+    def offsets(self, positions: Positions) -> list[tuple[int, int]]:
+        """Return positions."""
+        return list(positions.items())
+
+    def metadata(self) -> None:
+        """Return nothing."""
+
+    def committed(self) -> Positions:
+        """Return where both stand."""
+        return {0: 0, 1: 0}
+
+    def seek(self, positions: Positions) -> None:
+        """Go there."""
+
+    def close(self) -> None:
+        """Leave."""
+
+
+class FakeProducer:
+    """Notes what it is asked, and fails where it is told to."""
+
+    def __init__(self, calls: list[str], failures: dict[str, KafkaError]) -> None:
+        self._calls = calls
+        self._failures = failures
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        def call(*_: object) -> int:
+            self._calls.append(name)
+            if name in self._failures:
+                raise KafkaException(self._failures.pop(name))
+            return 0
+
+        return call
+
+
+class FakeOutlet:
+    """An outlet with that producer."""
+
+    def __init__(self, producer: FakeProducer) -> None:
+        self.producer = producer
+        self.failed: KafkaError | None = None
+        self.refusal = self.careful = False
+
+    def write(self, results: Sequence[Result], refused: object) -> list[Result]:
+        """Take all."""
+        del results, refused
+        return []
+
+    def take_failure(self) -> KafkaError | None:
+        """Return the failure that was ordered."""
+        failed, self.failed = self.failed, None
+        return failed
+
+    def count_partitions(self) -> None:
+        """Nothing to count."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class Scene:
+    """A broker with its players."""
+
+    def __init__(self, kind: type[KafkaBroker], **failures: KafkaError) -> None:
+        self.group = FakeGroup()
+        self.calls: list[str] = []
+        self.failures: dict[str, KafkaError] = {}
+        self.outlets: list[FakeOutlet] = []
+        self.broker = kind(cast("Group", self.group), self._outlet)
+        self.broker._committed.update({0: 0, 1: 0})
+        self.calls.clear()
+        self.failures.update(failures)
+
+    def _outlet(self, careful: bool) -> Outlet:  # noqa: FBT001
+        del careful
+        self.outlets.append(FakeOutlet(FakeProducer(self.calls, self.failures)))
+        return cast("Outlet", self.outlets[-1])
+
+
+def test_a_checkpoint_is_one_transaction() -> None:
+    """Begun by the first write, offsets sent with it, and committed; nothing is committed beside it."""
+    scene = Scene(ExactlyOnce)
+    scene.broker.write(RESULTS[:1])
+    scene.broker.write(RESULTS[1:])
+    scene.broker.checkpoint({0: 1, 1: 1})
+    assert scene.calls == ["begin_transaction", "send_offsets_to_transaction", "commit_transaction"]
+    assert scene.group.commits == []
+
+
+@pytest.mark.parametrize("kind", [ExactlyOnce, AtLeastOnce])
+def test_positions_alone_are_committed_without_a_transaction(kind: type[KafkaBroker]) -> None:
+    """A transaction is never empty, and what stands still is not committed again."""
+    scene = Scene(kind)
+    scene.broker.checkpoint({0: 5, 1: 0})
+    scene.broker.checkpoint({0: 5, 1: 0})
+    assert (scene.calls, scene.group.commits) == ([], [{0: 5}])
+
+
+def test_a_rebalance_that_went_past_is_no_commit() -> None:
+    """Then the position is not taken for committed, and is tried again."""
+    scene = Scene(ExactlyOnce)
+    scene.group.refuses = KafkaError(KafkaError.ILLEGAL_GENERATION)
+    scene.broker.checkpoint({0: 5})
+    scene.group.refuses = None
+    scene.broker.checkpoint({0: 5})
+    assert scene.group.commits == [{0: 5}]
+
+
+@pytest.mark.parametrize("call", ["begin_transaction", "send_offsets_to_transaction", "commit_transaction"])
+def test_what_can_be_aborted_is(call: str) -> None:
+    """The transaction is aborted, and the worker told to rewind."""
+    scene = Scene(ExactlyOnce, **{call: ABORTABLE})
+
+    def both() -> None:
+        scene.broker.write(RESULTS)
+        scene.broker.checkpoint({0: 1})
+
+    with pytest.raises(AbortedError, match="abort it"):
+        both()
+    assert scene.calls[-1] == "abort_transaction"
+
+
+def test_invariant_1_nothing_is_committed_between_an_abort_and_the_rewind() -> None:
+    """A second revocation in the poll of the first must not commit positions whose results are undone."""
+    scene = Scene(ExactlyOnce, commit_transaction=ABORTABLE)
+    scene.broker.write(RESULTS)
+    with pytest.raises(AbortedError):
+        scene.broker.checkpoint({0: 1, 1: 1})
+    with pytest.raises(AbortedError, match="has not been rewound"):
+        scene.broker.checkpoint({1: 1})
+    assert scene.group.commits == []
+    scene.broker.rewind()
+    scene.broker.checkpoint({1: 1})
+    assert scene.group.commits == [{1: 1}]
+
+
+def test_invariant_1_holds_for_at_least_once_too() -> None:
+    """A delivery that failed undoes the positions, also for the next checkpoint of the same poll."""
+    scene = Scene(AtLeastOnce)
+    scene.broker.write(RESULTS)
+    scene.outlets[-1].failed = KafkaError(KafkaError._MSG_TIMED_OUT, "not delivered")
+    with pytest.raises(AbortedError, match="not delivered"):
+        scene.broker.checkpoint({0: 1, 1: 1})
+    with pytest.raises(AbortedError):
+        scene.broker.checkpoint({1: 1})
+    assert scene.group.commits == []
+
+
+def test_a_fenced_producer_is_replaced_once() -> None:
+    """And twice within a minute is the end: two instances of one name would fence each other for ever."""
+    scene = Scene(ExactlyOnce, commit_transaction=FENCED)
+    scene.broker.write(RESULTS)
+    with pytest.raises(AbortedError):
+        scene.broker.checkpoint({0: 1})
+    assert len(scene.outlets) == 2
+    scene.broker.rewind()
+    scene.failures["commit_transaction"] = FENCED
+    scene.broker.write(RESULTS)
+    with pytest.raises(FatalBrokerError, match="twice within a minute"):
+        scene.broker.checkpoint({0: 1})
