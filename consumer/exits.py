@@ -41,6 +41,12 @@ class RefusedError(OnelaneError):
     code = ExitCode.REFUSED
 
 
+class StoppedError(OnelaneError):
+    """A signal came before there was anything to do."""
+
+    code = ExitCode.DONE
+
+
 class FatalBrokerError(OnelaneError):
     """Kafka says that this worker can't go on."""
 

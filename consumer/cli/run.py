@@ -12,7 +12,7 @@ import structlog
 from consumer import __version__
 from consumer.assembly import Assembly, assemble
 from consumer.cli.options import load_pipeline, pipeline_argument
-from consumer.exits import ExitCode, OnelaneError
+from consumer.exits import ExitCode, OnelaneError, StoppedError
 from consumer.kafka.connect import Connection, connect
 from consumer.operate.figures import Figures
 from consumer.operate.logs import set_up_logs
@@ -39,6 +39,9 @@ def command(pipeline: Path, instance: str | None) -> None:
     set_up_logs()
     try:
         code = _run(pipeline, instance or secrets.token_hex(4))
+    except StoppedError as stopped:
+        _log.info("stopped", why=str(stopped))
+        code = stopped.code
     except OnelaneError as error:
         _log.error("not able to go on", error=str(error), code=int(error.code))
         code = error.code

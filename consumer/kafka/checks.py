@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from consumer.deadletter.headers import ROOM
-from consumer.exits import FatalBrokerError, RefusedError
+from consumer.exits import FatalBrokerError, RefusedError, StoppedError
 from consumer.kafka.errors import reason
 from consumer.pipeline.spec import Pipeline
 
@@ -41,6 +41,7 @@ def check_topics(spec: Pipeline, settings: Mapping[str, Any], stopping: Callable
 
     Raises:
         FatalBrokerError: no broker answered within 30 seconds.
+        StoppedError: a signal came while it waited.
         RefusedError: a topic is missing, or the dead-letter topic can't take what the input topic can.
     """
     names = [spec.input.topic, spec.output.topic, spec.dead_letters.topic]
@@ -79,7 +80,9 @@ def _partitions(
             # All topics, since asking for one by name would make it where the brokers make topics by themselves.
             cluster = admin.list_topics(timeout=_CALL)
         except KafkaException as error:
-            if time.monotonic() < deadline and not stopping():
+            if stopping():
+                raise StoppedError("stopped before a broker was found") from None
+            if time.monotonic() < deadline:
                 continue
             words = last_words[-1] if last_words else reason(error).str()
             raise FatalBrokerError(f"no broker at {where} within {FIRST_CONTACT:.0f} s: {words}") from None

@@ -1,0 +1,1 @@
+"""One file, one sentence about `onelane run`, held against a real broker."""

@@ -1,0 +1,72 @@
+"""Streams and workers for scenarios."""
+
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.kafka import KafkaBroker
+from tests.support.stream import Protocol, Stream
+from tests.support.worker import Worker
+
+
+class OpenStream(typing.Protocol):
+    """Makes a stream with topics and a pipeline file of its own."""
+
+    def __call__(
+        self,
+        changes: Mapping[str, object] | None = None,
+        *,
+        partitions: int = 3,
+        protocol: Protocol = "classic",
+    ) -> Stream:
+        """`changes` are merged into the flights example's pipeline."""
+        ...
+
+
+class StartWorker(typing.Protocol):
+    """Starts a worker that ends with the test."""
+
+    def __call__(self, stream: Stream, instance: str = "one", **options: Any) -> Worker:  # noqa: ANN401
+        """`options` are those of Worker."""
+        ...
+
+
+@pytest.fixture
+def open_stream(kafka: KafkaBroker, unique: Callable[[str], str], tmp_path: Path) -> OpenStream:
+    """Makes the stream of a test."""
+
+    def make(
+        changes: Mapping[str, object] | None = None, *, partitions: int = 3, protocol: Protocol = "classic"
+    ) -> Stream:
+        stream = Stream(broker=kafka, name=unique("flights"), pipeline=tmp_path / "pipeline.yaml")
+        stream.create_topics(partitions)
+        stream.write_pipeline(changes or {}, protocol)
+        if protocol == "consumer":
+            stream.set_group_session()
+        return stream
+
+    return make
+
+
+@pytest.fixture
+def start_worker(tmp_path: Path) -> Iterator[StartWorker]:
+    """Starts workers, and ends by their ids those that a test leaves."""
+    workers: list[Worker] = []
+
+    def start(stream: Stream, instance: str = "one", **options: Any) -> Worker:  # noqa: ANN401
+        log = tmp_path / f"{len(workers)}-{instance}.log"
+        workers.append(Worker(stream, instance, log, **options))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.close()
+
+
+@pytest.fixture
+def report(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Adds a line to what pytest prints at the end."""
+    return lambda line: record_property("report", line)
