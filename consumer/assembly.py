@@ -1,6 +1,6 @@
 """From a pipeline file to something that makes enrichers: model opened, mapping fitted, batches proved."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -15,9 +15,10 @@ from consumer.model.probe import Limit, Verdict, probe
 from consumer.model.runner import Runner
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.load import PipelineFile
+from consumer.pipeline.spec import Pipeline
 from consumer.records.json_reader import JsonReader
 from consumer.records.layouts import Layout, make_layout
-from consumer.records.predictions import Predictions
+from consumer.records.predictions import OutputColumn, Predictions
 
 
 class Assembly(msgspec.Struct, frozen=True):
@@ -42,8 +43,15 @@ class Assembly(msgspec.Struct, frozen=True):
             bytes=batch.bytes,
             wait=batch.wait,
             row_bytes=self.plan.row_bytes,
-            full=Reason.ROWS if self.verdict.rows == batch.rows else Reason.TIME,
+            full=self._full,
         )
+
+    @property
+    def _full(self) -> Reason:
+        rows = self.verdict.rows
+        if rows == self.file.spec.batch.rows:
+            return Reason.ROWS
+        return Reason.BYTES if rows == _most_rows(self.file.spec, self.plan) else Reason.TIME
 
     def enrichers(self) -> Callable[[], Enricher]:
         """Return a factory: called once a lane, by the thread that will use what it makes."""
@@ -81,6 +89,7 @@ def assemble(file: PipelineFile) -> Assembly:
     columns = fit_outputs(spec, signature, findings)
     if findings:
         raise RefusedError(file.refusal(findings))
+    signature = _only_read(signature, columns)
     output = spec.output
     forbidden = output.field if output.layout == "merge" and output.existing == "dead_letter" else None
     return Assembly(
@@ -88,9 +97,21 @@ def assemble(file: PipelineFile) -> Assembly:
         engine=engine,
         model=model,
         signature=signature,
-        verdict=probe(engine, model, signature, plan.samples, Limit(spec.batch.rows, spec.batch.time)),
+        verdict=probe(engine, model, signature, plan.samples, Limit(_most_rows(spec, plan), spec.batch.time)),
         plan=plan,
         reader=JsonReader(plan.fields, forbidden),
         predictions=Predictions(columns, {"model": model.label, "pipeline": f"{spec.name}@{file.mapping}"}),
         layout=make_layout(output.layout, output.field, output.existing),
     )
+
+
+def _most_rows(spec: Pipeline, plan: ColumnPlan) -> int:
+    """Return how many rows fit into a batch by rows and bytes; more are never tried: 256 images would fill 100 MB."""
+    return max(1, min(spec.batch.rows, spec.batch.bytes // max(1, plan.row_bytes)))
+
+
+def _only_read(signature: Signature, columns: Mapping[str, OutputColumn]) -> Signature:
+    """Leave out outputs that no field is read from: what is odd about them does no harm."""
+    read = {column.tensor for column in columns.values()}
+    outputs = {name: tensor for name, tensor in signature.outputs.items() if name in read}
+    return msgspec.structs.replace(signature, outputs=outputs)

@@ -70,8 +70,14 @@ def open_interpreter(engine: Engine, model: ModelFile) -> Any:  # noqa: ANN401 -
 
 def cant_run(engine: Engine, model: ModelFile, error: Exception) -> RefusedError:
     """Say that an engine can't run a model, for example for an operator that it lacks."""
-    words = " ".join(str(error).split())[-400:]
+    words = engine_text(error, 400)
     return RefusedError(f"model {model.label}: {engine.name} {engine.version} can't run it: {words}")
+
+
+def engine_text(error: Exception, length: int) -> str:
+    """Return an engine's own words on one line; where they are long, their end, which names the operator."""
+    words = " ".join(str(error).split())
+    return words if len(words) <= length else "…" + words[1 - length :]
 
 
 def read_signature(interpreter: Any, model: ModelFile) -> Signature:  # noqa: ANN401

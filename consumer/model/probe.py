@@ -5,20 +5,24 @@ that was not compared. The rows compared are made by the mapping and distinct: z
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
 import numpy as np
 
+from consumer.exits import RefusedError
 from consumer.model.engines import Engine
-from consumer.model.file import ModelFile, Signature, cant_run
+from consumer.model.file import ModelFile, Signature, cant_run, engine_text
 from consumer.model.quiet import engine_words
 from consumer.model.runner import Runner, buckets
-from consumer.model.tensors import Array
+from consumer.model.tensors import Array, Tensor
 
 # Rows compared with their row-by-row results; enough for every kernel to leave its first tile.
 _COMPARED: Final = 16
+_LEAST_RUNS: Final = 2
+_MOST_RUNS: Final = 5
 # Float kernels may add in another order for another batch size.
 _RELATIVE: Final = 1e-4
 _ABSOLUTE: Final = 1e-5
@@ -51,6 +55,10 @@ class Limit(msgspec.Struct, frozen=True):
     rows: int
     seconds: float
 
+    def within(self, row_seconds: float) -> int:
+        """Return how many rows a batch may have where one takes so long; at least one."""
+        return max(1, min(self.rows, int(self.seconds / row_seconds)))
+
 
 def probe(
     engine: Engine,
@@ -59,7 +67,7 @@ def probe(
     samples: Callable[[int], Mapping[str, Array]],
     limit: Limit,
 ) -> Verdict:
-    """Find out how to run a model.
+    """Find out how to run a model, in two or three batches' time and that of a few single rows.
 
     Args:
         engine: runs it.
@@ -69,52 +77,86 @@ def probe(
         limit: what a batch may be.
 
     Raises:
-        RefusedError: the engine can't run the model at all.
+        RefusedError: the engine can't run the model at all, its outputs do not count rows, or it keeps state.
     """
-    rows, seconds = limit.rows, limit.seconds
     single = Runner(engine, model, signature, (1,))
-    one = samples(1)
+    one, other = _rows(samples(2))
+    with _refusing(engine, model), engine_words():
+        _refuse_odd_answers(single, model, one, other)
+        row_seconds = _cost(lambda: single.run(one), limit)
+    # What a row costs alone decides how many are tried together: a batch that could take too long never is.
+    most = limit.within(row_seconds)
+    if most == 1:
+        return Verdict(batched=True, why="", row_seconds=row_seconds, rows=1)
+    inputs = samples(max(2, min(_COMPARED, most, int(limit.seconds / 2 / row_seconds))))
+    with _refusing(engine, model):
+        alone = [single.raw_outputs(row) for row in _rows(inputs)]
+    batch = Runner(engine, model, signature, (most,))
+    why = _difference(batch, signature, inputs, alone)
+    if not why:
+        many = max(len(alone), min(most, int(limit.seconds / 4 / row_seconds)))
+        with _refusing(engine, model):
+            row_seconds = _batch_cost(batch, inputs, many, limit)
+    return Verdict(batched=not why, why=why, row_seconds=row_seconds, rows=limit.within(row_seconds))
+
+
+@contextmanager
+def _refusing(engine: Engine, model: ModelFile) -> Iterator[None]:
+    """Take a failure on single rows of the mapping's own making for what it is: nothing to start with."""
     try:
-        with engine_words():
-            single.run(one)  # the first invoke also packs weights
+        yield
     except (RuntimeError, ValueError) as error:
         raise cant_run(engine, model, error) from None
-    row_seconds = _cost(single, one)
-    compared = max(1, min(_COMPARED, rows, int(seconds / row_seconds)))
-    why = (
-        _difference(Runner(engine, model, signature, (1,)), single, signature, samples(compared))
-        if compared > 1
-        else ""
-    )
-    if why:
-        return Verdict(batched=False, why=why, row_seconds=row_seconds, rows=_rows(rows, seconds, row_seconds))
-    # What a row costs in a batch decides how many fit into the time; a batch that could take too long is never tried.
-    largest = _rows(rows, seconds, row_seconds)
-    if largest > 1:
-        batch = samples(largest)
-        runner = Runner(engine, model, signature, (largest,))
-        runner.run(batch)
-        row_seconds = _cost(runner, batch) / largest
-    return Verdict(batched=True, why="", row_seconds=row_seconds, rows=_rows(rows, seconds, row_seconds))
 
 
-def _rows(rows: int, seconds: float, row_seconds: float) -> int:
-    return max(1, min(rows, int(seconds / row_seconds)))
+def _rows(inputs: Mapping[str, Array]) -> list[dict[str, Array]]:
+    count = len(next(iter(inputs.values())))
+    return [{name: array[row : row + 1] for name, array in inputs.items()} for row in range(count)]
 
 
-def _cost(runner: Runner, inputs: Mapping[str, Array]) -> float:
-    """Return the shorter of two runs, in seconds: noise only ever adds."""
-    taken = []
-    for _ in range(2):
+def _refuse_odd_answers(
+    single: Runner, model: ModelFile, one: Mapping[str, Array], other: Mapping[str, Array]
+) -> None:
+    """Run one row, another, and the first again; the first run also packs weights."""
+    first = single.raw_outputs(one)
+    for name, output in first.items():
+        if output.ndim == 0 or len(output) != 1:
+            raise RefusedError(
+                f"model {model.label}: output `{name}` of one row has the shape {list(output.shape)}, "
+                "but dimension 0 has to count rows"
+            )
+    single.raw_outputs(other)
+    for name, output in single.raw_outputs(one).items():
+        if not np.array_equal(output, first[name], equal_nan=output.dtype.kind == "f"):
+            raise RefusedError(
+                f"model {model.label} does not answer the same row alike twice (output `{name}`): it keeps state "
+                "between calls, or rolls dice; padding, rebalances and replays would change what it says"
+            )
+
+
+def _cost(run: Callable[[], object], limit: Limit) -> float:
+    """Return the shortest of two to five runs, in seconds: noise only ever adds, and a slow model is run twice."""
+    taken: list[float] = []
+    while len(taken) < _LEAST_RUNS or (len(taken) < _MOST_RUNS and sum(taken) < limit.seconds / 4):
         start = time.perf_counter()
-        runner.run(inputs)
+        run()
         taken.append(time.perf_counter() - start)
     return max(min(taken), 1e-9)
 
 
-def _difference(batch: Runner, single: Runner, signature: Signature, inputs: Mapping[str, Array]) -> str:
+def _batch_cost(batch: Runner, inputs: Mapping[str, Array], rows: int, limit: Limit) -> float:
+    """Return the cost of one row in a batch of ``rows``, made of rows that are known to go well."""
+    many = {name: np.resize(array, (rows, *array.shape[1:])) for name, array in inputs.items()}
+    if rows > len(next(iter(inputs.values()))):
+        batch.raw_outputs(many)  # the first run of a size plans, and touches new memory: up to six times slower
+    return _cost(lambda: batch.raw_outputs(many), limit) / rows
+
+
+def _difference(
+    batch: Runner, signature: Signature, inputs: Mapping[str, Array], alone: Sequence[Mapping[str, Array]]
+) -> str:
     """Say how a batch differs from its rows; nothing where it does not."""
-    rows = len(next(iter(inputs.values())))
+    rows = len(alone)
     for name, array in inputs.items():
         tensor = signature.inputs[name]
         if len(tensor.shape) != array.ndim:
@@ -122,21 +164,20 @@ def _difference(batch: Runner, single: Runner, signature: Signature, inputs: Map
     try:
         together = batch.raw_outputs(inputs)
     except (RuntimeError, ValueError) as error:
-        return f"the engine refuses a batch of {rows}: {' '.join(str(error).split())[-200:]}"
+        return f"the engine refuses a batch of {rows}: {engine_text(error, 200)}"
     for name, output in together.items():
         if output.ndim == 0 or len(output) != rows:
             return f"a batch of {rows} gives output `{name}` the shape {list(output.shape)}"
-    alone = [
-        single.raw_outputs({name: array[row : row + 1] for name, array in inputs.items()}) for row in range(rows)
-    ]
     for name, output in together.items():
         expected = np.concatenate([result[name] for result in alone])
-        if not _close(output, expected):
+        if not _close(output, expected, signature.outputs[name]):
             return f"output `{name}` of a batch is not that of its rows"
     return ""
 
 
-def _close(batch: Array, rows: Array) -> bool:
-    if batch.dtype.kind in "iu":  # one step of rounding
+def _close(batch: Array, rows: Array, tensor: Tensor) -> bool:
+    if tensor.scale:  # one step of rounding
         return bool(np.all(np.abs(batch.astype(np.int64) - rows.astype(np.int64)) <= 1))
+    if batch.dtype.kind != "f":  # a label, say: its neighbour is another label
+        return bool(np.array_equal(batch, rows))
     return bool(np.allclose(batch, rows, rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True))

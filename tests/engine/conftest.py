@@ -1,9 +1,11 @@
 """The engines that this environment is for, and odd models opened with them.
 
-ENGINES names them, so that an engine that can't be imported fails here rather than being skipped.
+ENGINES, or else the environment's folder, names them, so that an engine that can't be imported fails here rather
+than being skipped.
 """
 
 import os
+import sys
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +19,8 @@ from consumer.model.runner import Runner
 from consumer.model.tensors import Array
 
 MODELS = Path(__file__).parents[1] / "models"
-ENGINES = os.environ.get("ENGINES", "litert").split()
+_BOTH = Path(sys.prefix).name == ".venv-tflite-runtime"
+ENGINES = os.environ.get("ENGINES", "tflite-runtime litert" if _BOTH else "litert").split()
 
 
 @pytest.fixture(params=ENGINES)

@@ -58,7 +58,7 @@ def test_a_model_that_the_engine_can_not_run_is_refused_with_both_named(
 ) -> None:
     """The refusal says which engine, which model, and what the engine says."""
     opened = Opened(name, engine)
-    wild = {tensor: array * 1000 for tensor, array in opened.rows(1).items()}
+    wild = {tensor: array * 1000 for tensor, array in opened.rows(2).items()}
     opened.rows = lambda count, seed=0: wild  # type: ignore[method-assign]  # noqa: ARG005
     with pytest.raises(RefusedError) as caught:
         opened.verdict()
@@ -161,3 +161,27 @@ def test_reading_a_signature_does_not_need_a_model_that_can_be_allocated(engine:
     """Some models can't be allocated at their default shape; their signature is read all the same."""
     opened = Opened("custom_op", engine)
     assert read_signature(open_interpreter(engine, opened.model), opened.model).inputs["x"].width == 3
+
+
+class OneOff:
+    """An interpreter whose integer answers are one too high in batches."""
+
+    def __init__(self, inner: Any) -> None:  # noqa: ANN401
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._inner, name)
+
+    def get_tensor(self, index: int) -> Any:  # noqa: ANN401
+        """Return the answer, not quite."""
+        answer = self._inner.get_tensor(index)
+        return answer + np.array(len(answer) > 1, answer.dtype)
+
+
+@pytest.mark.parametrize(("name", "batched"), [("bad_divisor", False), ("int8", True)])
+def test_one_off_is_rounding_where_a_tensor_is_quantised_and_wrong_elsewhere(
+    engine: Engine, name: str, *, batched: bool
+) -> None:
+    """An integer may be a label, and the label beside it is another one."""
+    odd = msgspec.structs.replace(engine, interpreter=lambda content: OneOff(engine.interpreter(content)))
+    assert Opened(name, odd).verdict().batched == batched

@@ -73,7 +73,9 @@ def folds() -> bytes:
 
 def _target_of_reshape(model: Any) -> Any:  # noqa: ANN401
     graph = model.subgraphs[0]
-    reshape = next(o for o in graph.operators if len(o.inputs) > 1 and graph.tensors[o.inputs[1]].type == schema.TensorType.INT32)
+    reshape = next(
+        o for o in graph.operators if len(o.inputs) > 1 and graph.tensors[o.inputs[1]].type == schema.TensorType.INT32
+    )
     return model.buffers[graph.tensors[reshape.inputs[1]].buffer].data
 
 
@@ -163,7 +165,7 @@ def flex_op() -> bytes:
     def settings(converter: Any) -> None:  # noqa: ANN401
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
 
-    return convert(lambda x: {"y": tf.math.lgamma(x)}, floats(None, 3), settings=settings)
+    return convert(lambda x: {"y": tf.linalg.det(x)}, floats(None, 2, 2), settings=settings)
 
 
 def several_signatures() -> bytes:
