@@ -37,6 +37,10 @@ class Assignment(Protocol):
         """Partitions are another's already: nothing of theirs may be committed."""
         ...
 
+    def stopped(self, partition: int, why: str) -> None:
+        """A partition can't be read on, and is held; its offset stays where it is."""
+        ...
+
 
 class Broker(Protocol):
     """Reads events, writes results, and makes both durable together.

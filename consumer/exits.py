@@ -8,6 +8,7 @@ class ExitCode(IntEnum):
     """What the process says to its supervisor when it ends."""
 
     DONE = 0
+    BUG = 1
     PIPELINE = 2
     FORCED = 3
     BROKER = 4
@@ -15,7 +16,8 @@ class ExitCode(IntEnum):
 
 
 MEANINGS: Final = {
-    ExitCode.DONE: "done: all that was read is enriched and committed",
+    ExitCode.DONE: "stopped as told: what was written is committed, what was not will be read again",
+    ExitCode.BUG: "a bug of onelane: the trace is in the log; nothing was committed that is not durable",
     ExitCode.PIPELINE: "the pipeline file or the arguments are wrong; the message names file, line and field",
     ExitCode.FORCED: "stopped by force before the drain ended, by time-out or a second signal; nothing is lost",
     ExitCode.BROKER: "a fatal broker error, fenced by another instance, or no broker within 30 s of the start",

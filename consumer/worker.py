@@ -126,6 +126,7 @@ class Worker:
         try:
             while not stopping():
                 self._recovering(self.step)
+                self._observer.beat(self._clock())
         except EndOfInputError:
             pass
         self._recovering(self._finish)
@@ -139,12 +140,12 @@ class Worker:
         full = any(lane.full for lane in self._lanes.values())
         events = self._broker.poll(now if due else self._wake(now), 1 if full else self._poll_limit)
         now = self._clock()
+        self._equip()
         self._take_in(events, now)
         lane = self._due(now)
         if lane is not None and (why := lane.due(now)) is not None:
             self._enrich(lane, why)
         self._checkpoint_if_due()
-        self._observer.beat(now)
 
     # What the broker tells from inside poll.
 
@@ -166,6 +167,12 @@ class Worker:
         """Drop the lanes; nothing of theirs may be committed."""
         self._drop(partitions)
         self._observer.lanes(partitions, "lost")
+
+    def stopped(self, partition: int, why: str) -> None:
+        """Tell of a partition that the broker can't read on."""
+        lane = self._lanes.get(partition)
+        if lane is not None:
+            self._observer.held(partition, lane.position, why)
 
     # The loop's parts.
 
@@ -191,18 +198,18 @@ class Worker:
     def _enrich(self, lane: Lane, why: Reason) -> None:
         began = self._clock()
         events = lane.take()
-        results = self._enricher(lane.partition).enrich(events)
+        results = self._enrichers[lane.partition].enrich(events)
         self._observer.batch(lane.partition, results, why, self._clock() - began)
         self._written = True
         too_large = self._broker.write(results)
         if too_large:
             self._observer.too_large(too_large)
 
-    def _enricher(self, partition: int) -> Enricher:
-        enricher = self._enrichers.get(partition)
-        if enricher is None:
-            enricher = self._enrichers[partition] = self._make_enricher()
-        return enricher
+    def _equip(self) -> None:
+        """Make an enricher for each lane that came, outside the callback that told of it."""
+        if len(self._enrichers) < len(self._lanes):
+            for partition in self._lanes.keys() - self._enrichers.keys():
+                self._enrichers[partition] = self._make_enricher()
 
     def _checkpoint_if_due(self) -> None:
         now = self._clock()

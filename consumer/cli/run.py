@@ -4,6 +4,7 @@ import platform
 import secrets
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -45,6 +46,9 @@ def command(pipeline: Path, instance: str | None) -> None:
     except OnelaneError as error:
         _log.error("not able to go on", error=str(error), code=int(error.code))
         code = error.code
+    except Exception:  # noqa: BLE001 - told with its trace, as a line of the log
+        _log.exception("a bug of onelane")
+        code = ExitCode.BUG
     sys.exit(code)
 
 
@@ -55,22 +59,24 @@ def _run(path: Path, instance: str) -> ExitCode:
     watchdog.start()
     assembly = assemble(file)
     provenance = (assembly.model.label, f"{file.spec.name}@{file.mapping}")
+    connection = connect(file.spec, instance, provenance, watchdog.stopping)
+    _log.info("started", **_start_line(assembly, connection, instance))
+    figures = Figures(time.monotonic)
+    worker = Worker(
+        connection.broker,
+        assembly.enrichers(),
+        assembly.rule,
+        checkpoint=file.spec.checkpoint,
+        drain=_DRAIN * timeout,
+        observer=figures,
+    )
     try:
-        connection = connect(file.spec, instance, provenance, watchdog.stopping)
-        _log.info("started", **_start_line(assembly, connection, instance))
-        figures = Figures(time.monotonic)
-        worker = Worker(
-            connection.broker,
-            assembly.enrichers(),
-            assembly.rule,
-            checkpoint=file.spec.checkpoint,
-            drain=_DRAIN * timeout,
-            observer=figures,
-        )
         worker.run(watchdog.stopping)
-    except OnelaneError as error:
-        # The clients' own threads may keep a process from ending while a broker is frozen.
-        watchdog.ending(error.code)
+    except Exception as error:
+        # Here and not when the interpreter is taken down, where the watchdog could not end a call that hangs.
+        watchdog.ending(error.code if isinstance(error, OnelaneError) else ExitCode.BUG)
+        with suppress(Exception):
+            connection.broker.abandon()
         raise
     _log.info("stopped", **figures.summary())
     return ExitCode.DONE

@@ -42,8 +42,8 @@ class CategoryColumn:
         return np.array(indices, dtype=np.float64)
 
     def samples(self, count: int, random: np.random.Generator) -> list[Any]:
-        """Return entries of the vocabulary."""
-        return [self._entries[place] for place in random.integers(0, len(self._entries), count)]
+        """Return entries of the vocabulary, as numbers where they can be: another kind may read the field too."""
+        return [keys(self._entries[place])[-1] for place in random.integers(0, len(self._entries), count)]
 
     def _no_entry(self, value: object) -> Cause:
         if value is None:

@@ -11,8 +11,8 @@ from consumer.types import Cause, Stage
 
 Floats = npt.NDArray[np.float64]
 
-# A float64 holds each integer up to here exactly.
-EXACT: Final = 2**53
+# Up to here each float64 stands for one integer only; 2**53 may have been 2**53 + 1.
+EXACT: Final = 2**53 - 1
 
 
 class Column(Protocol):

@@ -4,12 +4,13 @@ Each batch then costs one pass a column and one matrix a tensor.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 import numpy as np
 
 from consumer.deadletter.causes import Code
+from consumer.exits import RefusedError
 from consumer.features.boolean import BooleanColumn
 from consumer.features.category import CategoryColumn
 from consumer.features.column import EXACT, Column, Floats, cause
@@ -18,6 +19,9 @@ from consumer.features.time import TimeColumn
 from consumer.model.tensors import Array, Tensor, quantise
 from consumer.pipeline.spec import BooleanFeature, CategoryFeature, Feature, NumberFeature
 from consumer.types import Cause
+
+# How often values are made up until there are enough that the mapping takes.
+_ATTEMPTS: Final = 24
 
 
 class Rows(Protocol):
@@ -131,12 +135,29 @@ class ColumnPlan:
         return inputs, bad
 
     def samples(self, count: int) -> dict[str, Array]:
-        """Return ``count`` rows of plausible, distinct values, mapped as an event's are; always the same ones."""
+        """Return ``count`` rows of plausible, distinct values, mapped as an event's are; always the same ones.
+
+        Raises:
+            RefusedError: no value that a feature makes up passes all that the mapping asks of its field.
+        """
         random = np.random.default_rng(0)
-        values: dict[str, Sequence[Any]] = {}
+        parts: list[dict[str, Array]] = []
+        causes: dict[int, Cause] = {}
+        for attempt in range(_ATTEMPTS):
+            mapped, causes = self.map(self._made_up(count, random, attempt), count)
+            parts.append(mapped)
+            together = {name: np.concatenate([part[name] for part in parts])[:count] for name in mapped}
+            if len(next(iter(together.values()))) == count:
+                return together
+        told = "; ".join(sorted({f"{cause.field}: {cause.message}" for cause in causes.values()})[:3])
+        raise RefusedError(f"the mapping refuses the values that its own features make up: {told}")
+
+    def _made_up(self, count: int, random: np.random.Generator, attempt: int) -> dict[str, Sequence[Any]]:
+        """Make up a column for each field, where several kinds read it by each of them in turn."""
+        kinds: dict[str, list[Column]] = {}
         for column in self._columns():
-            values.setdefault(column.field, column.samples(count, random))
-        return self.map(values, count)[0]
+            kinds.setdefault(column.field, []).append(column)
+        return {field: columns[attempt % len(columns)].samples(count, random) for field, columns in kinds.items()}
 
     def _columns(self) -> list[Column]:
         return [column for plan in self._tensors for column in plan.columns]

@@ -2,7 +2,8 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import structlog
@@ -20,6 +21,22 @@ _log = structlog.get_logger()
 # Fenced again so soon, the other side is alive: two instances with one name would fence each other for ever.
 _FENCED_AGAIN: Final = 60.0
 _FLUSH: Final = 1.0
+
+_NOT_REWOUND: Final = "what was undone has not been rewound yet"
+
+
+def _dead(error: KafkaError) -> bool:
+    """Return whether a producer is dead for good; calls after the first one say so by the code alone."""
+    return bool(error.fatal()) or error.code() == KafkaError._FATAL  # noqa: SLF001
+
+
+@contextmanager
+def _final(what: str) -> Iterator[None]:
+    """Take an error of the client that nothing here can mend for what it is: the end of this worker."""
+    try:
+        yield
+    except KafkaException as error:
+        raise FatalBrokerError(f"{what} failed: {reason(error).str()}") from error
 
 
 class KafkaBroker(ABC):
@@ -49,17 +66,21 @@ class KafkaBroker(ABC):
 
     def poll(self, until: float, limit: int) -> Sequence[Event]:
         """Return events; see ``consumer.broker.Broker``."""
-        events = self._group.poll(until, limit)
-        if self._group.came:
-            until_done(self._outlet.count_partitions, "partition counts")
+        with _final("reading"):
+            events = self._group.poll(until, limit)
+            if self._group.came:
+                until_done(self._outlet.count_partitions, "partition counts")
         return events
 
     def positions(self) -> Positions:
         """Return how far each partition has been read."""
-        return self._group.positions()
+        with _final("positions"):
+            return self._group.positions()
 
     def write(self, results: Sequence[Result]) -> Sequence[DeadLetter]:
         """Send results; see ``consumer.broker.Broker``."""
+        if self._undone:
+            raise AbortedError(_NOT_REWOUND)
         try:
             self._begin()
             return self._outlet.write(results, self._refused)
@@ -71,13 +92,15 @@ class KafkaBroker(ABC):
     def checkpoint(self, positions: Positions) -> None:
         """Make what was written durable with the positions; see ``consumer.broker.Broker``."""
         if self._undone:  # a second rebalance in the poll in which the first one failed
-            raise AbortedError("what was undone has not been rewound yet")
+            raise AbortedError(_NOT_REWOUND)
         changed = {p: offset for p, offset in positions.items() if self._committed.get(p) != offset}
         if self._written:
             try:
                 done = self._finish(changed)
             except KafkaException as error:
                 raise self._undo(reason(error)) from error
+            except AbortedError as aborted:
+                raise self._undo(None, aborted) from aborted
             self._written = False
         else:
             done = bool(changed) and self._commit_alone(changed)
@@ -91,9 +114,21 @@ class KafkaBroker(ABC):
             self._replace(careful=False)
 
     def rewind(self) -> Positions:
-        """Go back to what is committed."""
-        positions = self._group.committed()
-        self._group.seek(positions)
+        """Go back to what is committed.
+
+        Returns nothing where the group has moved on without this member: the next poll tells what is lost, and until
+        a rewind goes well nothing is written or committed.
+        """
+        with _final("going back to what is committed"):
+            try:
+                positions = self._group.committed()
+            except KafkaException as error:
+                if reason(error).code() not in REBALANCED:
+                    raise
+                return {}
+            self._group.seek(positions)
+            # The output topic may have been made anew, which can be why this is asked for.
+            until_done(self._outlet.count_partitions, "partition counts")
         self._committed.update(positions)
         self._undone = False
         return positions
@@ -105,9 +140,16 @@ class KafkaBroker(ABC):
     def close(self) -> None:
         """Leave the group; what is not committed is undone or will be read again."""
         if self._written:
-            self._discard()
+            self._written = False
+            with suppress(KafkaException):  # fenced: then another has undone it
+                self._discard()
         self._group.close()
         self._outlet.close()
+
+    def abandon(self) -> None:
+        """Leave after an error that nobody understands: nothing may be committed any more, not even while leaving."""
+        self._undone = True
+        self.close()
 
     # The group tells of partitions through here, so that this side knows what is committed.
 
@@ -132,9 +174,14 @@ class KafkaBroker(ABC):
         finally:
             self._forget(partitions)
 
+    def stopped(self, partition: int, why: str) -> None:
+        """Pass it on."""
+        self._assignment.stopped(partition, why)
+
     def _forget(self, partitions: Collection[int]) -> None:
         for partition in partitions:
             self._committed.pop(partition, None)
+        self._refused = {event: why for event, why in self._refused.items() if event[0] not in partitions}
 
     # What differs.
 
@@ -162,19 +209,15 @@ class KafkaBroker(ABC):
         self._written = False
         self._undone = True
         failed = self._outlet.take_failure()
-        if error is not None and not error.fatal():
-            error = self._discarded() or error
-        elif error is None:
-            error = self._discarded()
         if failed is not None:
             why = f"{why} ({failed.str()})"
-        refusal = self._outlet.refusal
-        if error is not None and error.fatal():
-            self._renew(error)
-        elif refusal:
-            self._take_care()
-        culprits = {partition for partition, _ in self._refused} if refusal else set()
-        return AbortedError(why, culprits | (aborted.culprits if aborted else frozenset()))
+        dead = next((told for told in (error, failed) if told is not None and _dead(told)), None) or self._discarded()
+        culprits = set(aborted.culprits) if aborted is not None else set()
+        if dead is not None:
+            self._renew(dead)
+        elif self._outlet.refusal:
+            culprits |= self._take_care()
+        return AbortedError(why, culprits)
 
     def _discarded(self) -> KafkaError | None:
         try:
@@ -195,12 +238,20 @@ class KafkaBroker(ABC):
         _log.warning("the producer is replaced", error=error.str(), code=error.name())
         self._replace(careful=False)
 
-    def _take_care(self) -> None:
-        """A record was refused by the broker, and its batch with it: find out which by sending them one by one."""
+    def _take_care(self) -> set[int]:
+        """A record was refused by the broker, and its batch with it: find out which by sending them one by one.
+
+        Stays so until the next checkpoint: only the first one refused is found in each round.
+
+        Returns:
+            The partitions in which what was refused is a dead letter already.
+        """
         found = self._outlet.refused
+        again = {partition for partition, offset in found if (partition, offset) in self._refused}
         self._refused |= found
         _log.warning("the broker refused a record", found=sorted(found))
-        self._replace(careful=not found)
+        self._replace(careful=True)
+        return again
 
     def _replace(self, *, careful: bool) -> None:
         self._outlet.close()

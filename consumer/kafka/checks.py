@@ -47,7 +47,13 @@ def check_topics(spec: Pipeline, settings: Mapping[str, Any], stopping: Callable
     names = [spec.input.topic, spec.output.topic, spec.dead_letters.topic]
     last_words: list[str] = []
     admin = AdminClient(dict(settings) | {"error_cb": lambda error: last_words.append(error.str())})
-    partitions, embedded = _partitions(admin, names, str(settings.get("bootstrap.servers")), stopping, last_words)
+    partitions, embedded = _partitions(
+        admin,
+        names,
+        str(settings.get("bootstrap.servers", settings.get("metadata.broker.list"))),
+        stopping,
+        last_words,
+    )
     missing = [name for name in names if name not in partitions]
     if missing:
         raise RefusedError(
@@ -56,11 +62,6 @@ def check_topics(spec: Pipeline, settings: Mapping[str, Any], stopping: Callable
         )
     topics = Topics(partitions, {} if embedded else _limits(admin, names))
     _check_limits(spec, topics)
-    if partitions[spec.output.topic] != partitions[spec.input.topic]:
-        _log.warning(
-            "partition numbers can't be kept: the output topic has another count; keys are hashed (murmur2_random)",
-            partitions=partitions,
-        )
     return topics
 
 

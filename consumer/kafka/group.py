@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from consumer.broker import Assignment
+from consumer.broker import AbortedError, Assignment
 from consumer.exits import FatalBrokerError
 from consumer.kafka.errors import CALL, reason, until_done
 from consumer.operate.logs import Seldom
@@ -21,6 +21,7 @@ from consumer.types import Event, Positions
 _log = structlog.get_logger()
 
 _RETRY: Final = 1.0
+_ASK: Final = 1.0
 
 
 class Group:
@@ -40,7 +41,7 @@ class Group:
         self._failure: Exception | None = None
         self._positions: dict[int, int] = {}
         # Partitions that the group gave us and whose offsets no broker has told yet, and when to ask again.
-        self._unresolved: set[int] = set()
+        self._unresolved: dict[int, None] = {}
         self._ask_at = 0.0
         # What came and went inside the current poll.
         self._came: dict[int, int] = {}
@@ -62,7 +63,7 @@ class Group:
         self._came.clear()
         self._went.clear()
         if self._unresolved and time.monotonic() >= self._ask_at:
-            self._resolve(())
+            self._resolve([next(iter(self._unresolved))])  # one at a time: one that is pending holds up no other
         messages = self._take(until, limit)
         if self._failure is not None:
             failure, self._failure = self._failure, None
@@ -96,8 +97,15 @@ class Group:
         return [TopicPartition(self._topic, partition, offset) for partition, offset in positions.items()]
 
     def metadata(self) -> Any:  # noqa: ANN401 - an opaque object of librdkafka
-        """Return what a transaction needs to commit offsets for this member's generation."""
-        return self._consumer.consumer_group_metadata()
+        """Return what a transaction needs to commit offsets for this member's generation.
+
+        Raises:
+            AbortedError: the group has dropped this member; without its id nobody would check the generation.
+        """
+        metadata = self._consumer.consumer_group_metadata()
+        if not self._consumer.memberid():
+            raise AbortedError("the group has dropped this member")
+        return metadata
 
     def commit(self, positions: Positions) -> None:
         """Commit outside a transaction.
@@ -117,7 +125,7 @@ class Group:
         wanted = [TopicPartition(self._topic, partition) for partition in self._positions]
         if not wanted:
             return {}
-        answer = until_done(lambda: self._ask_committed(wanted), "committed offsets")
+        answer = until_done(lambda: self._ask_committed(wanted, CALL), "committed offsets")
         return {place.partition: place.offset for place in answer}
 
     def seek(self, positions: Positions) -> None:
@@ -150,8 +158,12 @@ class Group:
         self._resolve(partitions)
 
     def _resolve(self, partitions: Collection[int]) -> None:
-        """Assign partitions at the offsets that the group has for them, or try again later."""
-        asked = sorted(self._unresolved.union(partitions))
+        """Assign partitions at the offsets that the group has for them, or try again later.
+
+        A predecessor that was killed may have left an offset pending in its transaction. The question then takes all
+        of its time, in which nothing else goes on, so it is a short one.
+        """
+        asked = sorted(partitions)
         try:
             positions = self._first_positions(asked)
         except KafkaException as error:
@@ -160,7 +172,10 @@ class Group:
             _log.warning("no offsets to begin from yet", partitions=asked, error=reason(error).str())
             positions = {}
             self._ask_at = time.monotonic() + _RETRY
-        self._unresolved = set(asked) - positions.keys()
+        for partition in asked:
+            self._unresolved.pop(partition, None)  # and to the end of the queue, if it is to be asked again
+            if partition not in positions:
+                self._unresolved[partition] = None
         places = self.offsets(positions)
         self._consumer.incremental_assign(places)
         self._held -= positions.keys()
@@ -173,7 +188,7 @@ class Group:
         wanted = [TopicPartition(self._topic, partition) for partition in partitions]
         if not wanted:
             return {}
-        found = {place.partition: place.offset for place in self._ask_committed(wanted)}
+        found = {place.partition: place.offset for place in self._ask_committed(wanted, _ASK)}
         new = {partition: self._beginning(partition) for partition, offset in found.items() if offset < 0}
         if new:
             # Committed at once: a member that dies before its first checkpoint must not make its successor
@@ -205,8 +220,8 @@ class Group:
     def _drop(self, partitions: Sequence[int]) -> None:
         ours = [TopicPartition(self._topic, p) for p in partitions if p in self._positions]
         self._went.update(partitions)
-        self._unresolved.difference_update(partitions)
         for partition in partitions:
+            self._unresolved.pop(partition, None)
             self._positions.pop(partition, None)
             self._came.pop(partition, None)
             self._held.discard(partition)
@@ -221,9 +236,9 @@ class Group:
 
     # Errors.
 
-    def _ask_committed(self, wanted: list[TopicPartition]) -> list[TopicPartition]:
+    def _ask_committed(self, wanted: list[TopicPartition], seconds: float) -> list[TopicPartition]:
         """Return committed offsets; one that can't be told is an error, not one that was never committed."""
-        answer = self._consumer.committed(wanted, timeout=CALL)
+        answer = self._consumer.committed(wanted, timeout=seconds)
         for place in answer:
             if place.error is not None:
                 raise KafkaException(place.error)
@@ -239,8 +254,8 @@ class Group:
             raise FatalBrokerError(f"the consumer can't go on: {error.str()}")
         partition = message.partition()
         if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:  # noqa: SLF001
-            _log.error("partition stopped: its committed offset is gone from the broker", **where, error=error.str())
             self.hold(partition)
+            self._assignment.stopped(partition, f"its committed offset is gone from the broker: {error.str()}")
         else:
             _log.warning("error from the broker", **where, error=error.str(), code=error.name())
         return False

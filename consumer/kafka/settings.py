@@ -13,12 +13,15 @@ from consumer.pipeline.spec import Pipeline
 
 # The longest that the checkpoint of a full pipe may take, in seconds, by which time-outs are measured.
 CHECKPOINT_LIMIT: Final = 10.0
+# librdkafka takes no more; a topic may.
+_MOST_MESSAGE_BYTES: Final = 1_000_000_000
 _BATCHES_IN_TRANSACTION: Final = 4
 _TRANSACTION_SECONDS: Final = 10
 _LEAST_POLL_INTERVAL: Final = 60.0
 
 OWNED: Final[Mapping[str, str]] = {
     "group.id": "it is the pipeline's `name`",
+    "group.instance.id": "all workers read one file, and members with one id would fence each other",
     "enable.auto.commit": "offsets are committed at checkpoints, with their outputs",
     "enable.auto.offset.store": "offsets are committed at checkpoints, with their outputs",
     "auto.commit.interval.ms": "offsets are committed at checkpoints: set `checkpoint`",
@@ -48,7 +51,6 @@ _CONSUMER: Final = frozenset(
         "fetch.min.bytes",
         "fetch.queue.backoff.ms",
         "fetch.wait.max.ms",
-        "group.instance.id",
         "group.protocol",
         "group.remote.assignor",
         "heartbeat.interval.ms",
@@ -244,7 +246,7 @@ def _producer_owned(spec: Pipeline, instance: str, limits: tuple[int, int] | Non
     if limits is not None:
         # A broker refuses a whole batch for its size, so batches stay below the smaller limit; single records are
         # measured before they are sent, each against its own topic.
-        owned["message.max.bytes"] = max(limits)
+        owned["message.max.bytes"] = min(max(limits), _MOST_MESSAGE_BYTES)
         owned["batch.size"] = min(1_000_000, *limits)
     if spec.delivery == "exactly_once":
         owned["transactional.id"] = f"{spec.name}-{instance}"

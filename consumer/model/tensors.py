@@ -44,12 +44,14 @@ class Tensor(msgspec.Struct, frozen=True):
 
 
 def quantise(numbers: Array, tensor: Tensor) -> Array:
-    """Return stored = round(value / scale) + zero_point, saturated at the type's ends.
+    """Return stored = round(value / scale) + zero_point, halves away from zero, saturated at the type's ends.
 
     Formula: https://ai.google.dev/edge/litert/models/quantization_spec
     """
     limits = np.iinfo(tensor.dtype)
-    stored: Array = np.clip(np.rint(numbers / tensor.scale) + tensor.zero_point, limits.min, limits.max)
+    steps = numbers.astype(np.float64) / tensor.scale
+    rounded = np.copysign(np.floor(np.abs(steps) + 0.5), steps)
+    stored: Array = np.clip(rounded + tensor.zero_point, limits.min, limits.max)
     return stored.astype(tensor.dtype)
 
 

@@ -54,7 +54,7 @@ class Watchdog:
     def ending(self, code: ExitCode) -> None:
         """Give the process until the time-out to end with ``code``, and end it with that code by force then."""
         self._code = code
-        self._deadline = time.monotonic() + self._timeout
+        self._deadline = min(self._deadline, time.monotonic() + self._timeout)
         self._writer.send(b"\0")
 
     def _watch(self) -> None:

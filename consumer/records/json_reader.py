@@ -77,7 +77,10 @@ class JsonReader:
         """Decode a batch in which nothing is wrong; None if anything is."""
         try:
             joined = b"".join(values)  # type: ignore[arg-type]  # a tombstone raises, and that is the question
-            if _openings(joined) - len(values) >= NESTING or not _is_text(joined, values):
+            # Each value opens at least once, so few openings in all mean that none is deep.
+            if _openings(joined) - len(values) >= NESTING and any(map(_may_be_deep, values)):
+                return None
+            if not _is_text(joined, values):
                 return None
             rows: list[Row] = list(map(self._decode, values))  # type: ignore[arg-type]  # no tombstone is left
         except (msgspec.DecodeError, UnicodeDecodeError, TypeError):
@@ -124,6 +127,10 @@ def depth(value: bytes) -> int:
         elif byte in b"]}":
             open_now -= 1
     return deepest
+
+
+def _may_be_deep(value: bytes | None) -> bool:
+    return value is not None and value.count(b"{") + value.count(b"[") > NESTING
 
 
 def _openings(value: bytes) -> int:

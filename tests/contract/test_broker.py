@@ -49,6 +49,10 @@ class Lanes:
     def lost(self, partitions: Collection[int]) -> None:
         """Partitions are gone."""
 
+    def stopped(self, partition: int, why: str) -> None:
+        """Fail: nothing here stops a partition."""
+        raise AssertionError(f"partition {partition} stopped: {why}")
+
     def take(self, events: Sequence[Event]) -> None:
         """Note how far events go; each must be where the last one ended."""
         for event in events:

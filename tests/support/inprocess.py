@@ -81,6 +81,10 @@ class Seen:
         """Note that partitions were lost."""
         self.gone += partitions
 
+    def stopped(self, partition: int, why: str) -> None:
+        """Fail: no test of this kind stops a partition."""
+        raise AssertionError(f"partition {partition} stopped: {why}")
+
 
 def poll_until(broker: KafkaBroker, condition: Callable[[list[Event]], bool], limit: float = 20.0) -> list[Event]:
     """Poll until what came so far is enough, and return it.

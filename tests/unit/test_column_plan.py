@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from consumer.deadletter.causes import Code
+from consumer.exits import RefusedError
 from consumer.features.plan import ColumnPlan, TensorPlan, make_column
 from consumer.model.tensors import Tensor, dequantise, quantise
 from consumer.pipeline.spec import BooleanFeature, CategoryFeature, Feature, NumberFeature, TimeFeature
@@ -110,7 +111,7 @@ def test_a_float64_tensor_keeps_its_digits() -> None:
 @pytest.mark.parametrize(
     ("dtype", "lowest", "highest"),
     [("int8", -128, 127), ("uint8", 0, 255), ("int16", -32768, 32767), ("int32", -(2**31), 2**31 - 1),
-     ("int64", -(2**53), 2**53)],
+     ("int64", -(2**53) + 1, 2**53 - 1)],
 )  # fmt: skip
 def test_an_integer_tensor_takes_its_range(dtype: str, lowest: int, highest: int) -> None:
     """Not one more, and for int64 nothing that a double can't tell from its neighbour; nothing wraps around."""
@@ -234,3 +235,26 @@ def test_samples_are_the_same_each_time_and_distinct() -> None:
     assert all((first[name] == second[name]).all() for name in first)
     assert len({tuple(row) for row in first["x"].tolist()}) == 16
     assert set(first["y"].ravel().tolist()) == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "features"),
+    [
+        ("uint8", [NumberFeature(field="a", range=(0, 1000))]),
+        ("float32", [NumberFeature(field="a"), CategoryFeature(field="a", vocabulary=["1", "2", "3"])]),
+        ("float32", [CategoryFeature(field="a", vocabulary=["1", "2", "3"]), NumberFeature(field="a")]),
+    ],
+)
+def test_samples_are_made_up_until_there_are_enough_that_pass(dtype: str, features: list[Feature]) -> None:
+    """Also where few of them fit the tensor, or two kinds read one field and ask different things of it."""
+    made = ColumnPlan([tensor_plan(dtype, *features)]).samples(2)
+    assert made["x"].shape == (2, len(features))
+
+
+def test_a_mapping_that_no_value_passes_is_refused_with_the_reason() -> None:
+    """What a load probe can't be given, no event could be either."""
+    plan = ColumnPlan(
+        [tensor_plan("float32", NumberFeature(field="a"), CategoryFeature(field="a", vocabulary=["x", "y"]))]
+    )
+    with pytest.raises(RefusedError, match="refuses the values that its own features make up: a: "):
+        plan.samples(2)

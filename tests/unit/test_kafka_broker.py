@@ -193,3 +193,41 @@ def test_a_fenced_producer_is_replaced_once() -> None:
     scene.broker.write(RESULTS)
     with pytest.raises(FatalBrokerError, match="twice within a minute"):
         scene.broker.checkpoint({0: 1})
+
+
+def test_a_producer_that_is_dead_for_good_is_replaced_whichever_way_it_says_so() -> None:
+    """After its first fatal error a client says _FATAL without the flag, also in reports of deliveries."""
+    dead = KafkaError(KafkaError._FATAL, "dead", fatal=False)
+    scene = Scene(AtLeastOnce)
+    scene.broker.write(RESULTS)
+    scene.outlets[-1].failed = dead
+    with pytest.raises(AbortedError):
+        scene.broker.checkpoint({0: 1, 1: 1})
+    assert len(scene.outlets) == 2
+
+
+def test_nothing_is_written_or_committed_between_an_abort_and_its_rewind() -> None:
+    """What would be written then would be committed with positions that the abort made wrong."""
+    scene = Scene(ExactlyOnce, commit_transaction=ABORTABLE)
+    scene.broker.write(RESULTS)
+    with pytest.raises(AbortedError):
+        scene.broker.checkpoint({0: 1, 1: 1})
+    scene.calls.clear()
+    with pytest.raises(AbortedError, match="not been rewound"):
+        scene.broker.write(RESULTS)
+    assert scene.calls == []
+    scene.broker.rewind()
+    scene.broker.write(RESULTS)
+    scene.broker.checkpoint({0: 1, 1: 1})
+    assert scene.calls[-1] == "commit_transaction"
+
+
+def test_a_worker_that_is_given_up_commits_nothing_while_it_leaves() -> None:
+    """Leaving revokes partitions, and a lane's batch may have been taken and never written."""
+    scene = Scene(ExactlyOnce)
+    scene.broker.write(RESULTS)
+    scene.broker.abandon()
+    with pytest.raises(AbortedError):
+        scene.broker.checkpoint({0: 1, 1: 1})
+    assert "commit_transaction" not in scene.calls
+    assert scene.group.commits == []
