@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import numpy as np
 
@@ -37,7 +37,8 @@ class _Survivors:
     """Which of a batch's events are still on their way, and why the others are not."""
 
     def __init__(self, events: Sequence[Event]) -> None:
-        self.events = list(events)
+        self.events = events
+        self.all_values = [event.value() for event in events]
         self.causes: dict[int, Cause] = {}
         self._places = list(range(len(self.events)))
 
@@ -49,7 +50,9 @@ class _Survivors:
 
     def values(self) -> list[bytes]:
         """Return the survivors' values; a reader has accepted them, so none is missing."""
-        return [self.events[place].value() or b"" for place in self._places]
+        if not self.causes:
+            return cast("list[bytes]", self.all_values)
+        return [self.all_values[place] or b"" for place in self._places]
 
     def results(self, values: Sequence[bytes]) -> list[Result]:
         """Return what became of each event, given the survivors' enriched values."""
@@ -85,7 +88,7 @@ class Enricher:
     def enrich(self, events: Sequence[Event]) -> list[Result]:
         """Return one result an event, in order: k bad events are exactly k dead letters, whoever is beside them."""
         batch = _Survivors(events)
-        rows, bad = self._reader.read([event.value() for event in events])
+        rows, bad = self._reader.read(batch.all_values)
         batch.drop(bad)
         if not rows:
             return batch.results([])

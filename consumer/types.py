@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, final
 
 import msgspec
 
@@ -137,6 +137,7 @@ class Cause(msgspec.Struct, frozen=True):
     field: str | None = None
 
 
+@final
 class Enriched(msgspec.Struct, gc=False):
     """An event with the bytes of its enriched record."""
 
@@ -144,6 +145,7 @@ class Enriched(msgspec.Struct, gc=False):
     value: bytes
 
 
+@final
 class DeadLetter(msgspec.Struct, gc=False):
     """An event that can't be enriched, with its cause."""
 

@@ -52,6 +52,10 @@ class TensorPlan:
         self._shape = tensor.shape[1:]
         kind = np.dtype(tensor.dtype).kind
         self._integer = kind in "iu" and not tensor.scale
+        # Indices of a vocabulary are whole and in range as they come.
+        self._indices = self._integer and all(
+            isinstance(column, CategoryColumn) and column.highest <= np.iinfo(tensor.dtype).max for column in columns
+        )
         # Quantised and boolean tensors are made from float32.
         self._float = tensor.dtype if kind == "f" else "float32"
 
@@ -65,6 +69,8 @@ class TensorPlan:
     def _typed(self, matrix: Floats, bad: dict[int, Cause]) -> Array:
         if bad:
             matrix[list(bad)] = 0
+        if self._indices:
+            return matrix.astype(self.tensor.dtype)
         if self._integer:
             return self._integers(matrix, bad)
         with np.errstate(over="ignore"):  # an overflow becomes infinite, and that is looked for

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
-from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -30,15 +29,7 @@ class TimeColumn:
         self.field = feature.field
         self._missing = feature.missing
         self._scale = Scale(feature.mean, feature.std)
-        zone = ZoneInfo(feature.zone)
-
-        @lru_cache(maxsize=_REMEMBERED)
-        def part(text: str | None) -> float:
-            if text is None:
-                return float("nan")
-            return _part(msgspec.convert(text, datetime), feature.part, zone)
-
-        self._part = part
+        self._part = _Parts(feature.part, ZoneInfo(feature.zone)).__getitem__
 
     def numbers(self, values: Sequence[Any], bad: dict[int, Cause]) -> Floats:
         """Return the scaled column of parts."""
@@ -67,6 +58,22 @@ class TimeColumn:
             except OverflowError:  # year 1 or 9999, moved over the edge by its offset
                 bad.setdefault(row, cause(Code.BAD_TIME, f"outside the calendar: {text!r}", self.field))
         return column
+
+
+class _Parts(dict[str | None, float]):
+    """The part of each time met lately, by the text of the time."""
+
+    def __init__(self, part: str, zone: tzinfo) -> None:
+        super().__init__()
+        self._wanted = part
+        self._zone = zone
+
+    def __missing__(self, text: str | None) -> float:
+        found = float("nan") if text is None else _part(msgspec.convert(text, datetime), self._wanted, self._zone)
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[text] = found
+        return found
 
 
 def _part(moment: datetime, part: str, zone: tzinfo) -> float:

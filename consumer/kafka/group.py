@@ -70,7 +70,9 @@ class Group:
             raise failure
         if self._went:
             messages = self._still_ours(messages)
-        return cast("list[Event]", [m for m in messages if m.error() is None or self._message_error(m)])
+        if any(map(Message.error, messages)):
+            messages = [m for m in messages if m.error() is None or self._message_error(m)]
+        return cast("list[Event]", messages)
 
     def _take(self, until: float, limit: int) -> list[Message]:
         # consume() with a time-out would sit on a lone event for all of it; poll() gives it at once.

@@ -101,32 +101,34 @@ class Outlet:
             refused: (partition, offset) of events whose enriched record the broker has refused before, and why.
 
         Returns:
-            What turned out too large, now among the dead letters.
+            What went to the dead letters instead: too large, or refused before.
 
         Raises:
-            KafkaException: the client takes no more.
+            KafkaException: the client takes no more, ever.
             AbortedError: a dead letter can't be written.
         """
-        too_large: list[DeadLetter] = []
+        instead: list[DeadLetter] = []
         topic, keep, produce = self._outputs.enriched, self._keep_enriched, self.producer.produce
-        special = self.careful or bool(refused)
-        small = (self._limit or _UNKNOWN_LIMIT) - _NEAR
+        # Nothing is small where every record needs care.
+        small = -1 if self.careful or refused else (self._limit or _UNKNOWN_LIMIT) - _NEAR
         for result in results:
-            if isinstance(result, DeadLetter):
+            if type(result) is not Enriched:
                 self._write_dead(result)
                 continue
-            event = result.event
-            if special or len(result.value) > small or event.headers():
-                letter = self._write_with_care(result, refused)
-                if letter is not None:
-                    too_large.append(letter)
-                continue
-            try:  # the way of nearly all records, kept short
-                produce(topic, result.value, event.key(), event.partition() if keep else _ANY_PARTITION)
+            event, value = result.event, result.value
+            try:
+                if len(value) <= small and not event.headers():  # the way of nearly all records, kept short
+                    produce(topic, value, event.key(), event.partition() if keep else _ANY_PARTITION)
+                elif (letter := self._write_with_care(result, refused)) is not None:
+                    instead.append(letter)
             except BufferError:
-                self._send(topic, result.value, event, event.partition() if keep else _ANY_PARTITION, None)
+                self._send(topic, value, event, event.partition() if keep else _ANY_PARTITION, None)
+            except KafkaException as error:
+                if reason(error).code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise
+                instead.append(self._write_dead(_too_large(result)))
         self.producer.poll(0)
-        return too_large
+        return instead
 
     def _write_with_care(self, result: Enriched, refused: Mapping[tuple[int, int], KafkaError]) -> DeadLetter | None:
         """Write an enriched record that has headers, may be too large, or may have been refused before.
@@ -140,12 +142,7 @@ class Outlet:
         if (why := refused.get((event.partition(), event.offset()))) is not None:
             return self._write_dead(_refused(result, why))
         where = event.partition() if self._keep_enriched else _ANY_PARTITION
-        try:
-            self._send(self._outputs.enriched, result.value, event, where, event.headers())
-        except KafkaException as error:
-            if reason(error).code() != KafkaError.MSG_SIZE_TOO_LARGE:
-                raise
-            return self._write_dead(_too_large(result))
+        self._send(self._outputs.enriched, result.value, event, where, event.headers())
         return None
 
     def take_failure(self) -> KafkaError | None:

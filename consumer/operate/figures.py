@@ -41,8 +41,7 @@ class Figures:
         self.events += len(results)
         self.closed[reason] += 1
         self._enrich_seconds += seconds
-        if any(type(result) is DeadLetter for result in results):
-            self.dead.update(result.cause.code for result in results if isinstance(result, DeadLetter))
+        self.dead.update([result.cause.code for result in results if type(result) is DeadLetter])
 
     def too_large(self, letters: Sequence[DeadLetter]) -> None:
         """Count results that became dead letters when they were written."""
@@ -85,8 +84,8 @@ class Figures:
         return {
             "events": self.events,
             "enriched": self.events - self.dead.total(),
-            "dead_letters": dict(self.dead),
-            "batches": dict(self.closed),
+            "dead_letters": {str(code): count for code, count in self.dead.items()},
+            "batches": {str(reason): count for reason, count in self.closed.items()},
             "checkpoints": self.checkpoints,
             "aborts": self.aborts,
             "lanes": len(self._lanes),

@@ -85,7 +85,7 @@ class JsonReader:
             rows: list[Row] = list(map(self._decode, values))  # type: ignore[arg-type]  # no tombstone is left
         except (msgspec.DecodeError, UnicodeDecodeError, TypeError):
             return None
-        if self._has_forbidden is not None and any(v is not msgspec.UNSET for v in map(self._has_forbidden, rows)):
+        if self._has_forbidden is not None and list(map(self._has_forbidden, rows)).count(msgspec.UNSET) < len(rows):
             return None
         return rows
 
