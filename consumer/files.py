@@ -1,5 +1,6 @@
 """A broker of two files: JSON lines in, JSON lines out, by the same worker and the same code path as Kafka's."""
 
+import base64
 from collections.abc import Sequence
 from typing import BinaryIO, Final
 
@@ -14,8 +15,8 @@ _PARTITION: Final = 0
 class FileBroker:
     """Reads events from one file and writes results to two others; one partition, offsets are line numbers from 0.
 
-    A dead letter is a JSON line with its line number, cause, and the event: as JSON where it is valid, else as text
-    with the bytes that are not UTF-8 escaped.
+    A dead letter is a JSON line with its line number, its cause, and the event: under ``event`` as it is where it is
+    JSON, else under ``text``, or under ``base64`` where it is not UTF-8.
 
     Args:
         events: JSON lines; empty lines are left out, and counted.
@@ -92,11 +93,18 @@ class FileBroker:
 def _line(letter: DeadLetter) -> bytes:
     cause = letter.cause
     value = letter.event.value() or b""
-    try:
-        event: object = orjson.Fragment(value) if orjson.loads(value) is not None else None
-    except orjson.JSONDecodeError:
-        event = value.decode(errors="backslashreplace")
     line: dict[str, object] = {"line": letter.event.offset() + 1, "stage": cause.stage, "cause": cause.code}
     if cause.field is not None:
         line["field"] = cause.field
-    return orjson.dumps(line | {"message": cause.message, "event": event}, option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(line | {"message": cause.message, **_event(value)}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _event(value: bytes) -> dict[str, object]:
+    try:
+        orjson.loads(value)
+    except orjson.JSONDecodeError:
+        try:
+            return {"text": value.decode()}
+        except UnicodeDecodeError:
+            return {"base64": base64.b64encode(value).decode()}
+    return {"event": orjson.Fragment(value)}

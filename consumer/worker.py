@@ -141,7 +141,8 @@ class Worker:
         events = self._broker.poll(now if due else self._wake(now), 1 if full else self._poll_limit)
         now = self._clock()
         self._equip()
-        self._take_in(events, now)
+        if events:
+            self._take_in(events, now)
         lane = self._due(now)
         if lane is not None and (why := lane.due(now)) is not None:
             self._enrich(lane, why)
@@ -177,6 +178,10 @@ class Worker:
     # The loop's parts.
 
     def _take_in(self, events: Sequence[Event], now: float) -> None:
+        partitions = list(map(_partition, events))
+        if partitions.count(partitions[0]) == len(partitions):  # as in a backlog: a fetch is of one partition
+            self._lanes[partitions[0]].extend(events, now)
+            return
         for partition, run in groupby(events, key=_partition):
             self._lanes[partition].extend(list(run), now)
 

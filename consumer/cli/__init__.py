@@ -1,13 +1,14 @@
 """The command line: one module a command, imported when it is called."""
 
 import importlib
+import os
 import sys
 from typing import Final
 
 import click
 
 from consumer import __version__
-from consumer.exits import OnelaneError
+from consumer.exits import ExitCode, OnelaneError
 
 _COMMANDS: Final = ("run", "enrich", "lint", "demo", "schema")
 
@@ -40,3 +41,9 @@ def main() -> None:
     except OnelaneError as error:
         click.echo(f"onelane: {error}", err=True)
         sys.exit(error.code)
+    except OSError as error:
+        # A file that can't be opened, a disk that is full; what was written before is all that there is.
+        where = f": {error.filename}" if error.filename else ""
+        click.echo(f"onelane: {error.strerror or error}{where}", err=True)
+        # Nothing more may be written, not even what is buffered: that would fail again.
+        os._exit(ExitCode.PIPELINE)

@@ -70,6 +70,7 @@ def _broker(console: Console, given: str | None) -> Iterator[tuple[str, Plan]]:
     plan = Plan(topics, "exactly_once")
     make_topics(given, plan.topic_settings(), _PARTITIONS)
     console.print(f"[bold]onelane demo[/bold] on {given}, exactly once, in the topics {', '.join(topics.values())}")
+    console.print("(they stay, to look at; delete them when you have)")
     yield given, plan
 
 

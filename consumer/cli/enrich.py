@@ -11,6 +11,7 @@ import click
 
 from consumer.assembly import assemble
 from consumer.cli.options import load_pipeline, pipeline_argument
+from consumer.exits import PipelineError
 from consumer.files import FileBroker
 from consumer.operate.figures import Figures
 from consumer.operate.logs import set_up_logs
@@ -28,7 +29,12 @@ _NEVER = float("inf")
     help="Where dead letters go, as JSON lines; to stderr by default.",
 )
 def command(pipeline: Path, dead_letters: Path | None) -> None:
-    """Enrich JSON lines from stdin to stdout."""
+    """Enrich JSON lines from stdin to stdout.
+
+    A batch is written when it has all of its rows, or when the input ends; batch.wait is for topics.
+    """
+    if sys.stdin is None or sys.stdout is None:
+        raise PipelineError("stdin and stdout have to be open")
     set_up_logs(logging.WARNING)  # stderr is for dead letters
     assembly = assemble(load_pipeline(pipeline))
     figures = Figures(time.monotonic)

@@ -233,7 +233,10 @@ class KafkaBroker(ABC):
         """Replace a producer that is dead for good, such as one whose transaction the coordinator timed out."""
         now = time.monotonic()
         if now - self._renewed_at < _FENCED_AGAIN:
-            raise FatalBrokerError(f"the producer died twice within a minute: {error.str()}")
+            raise FatalBrokerError(
+                "the producer died twice within a minute; if it was fenced, another worker runs under the same "
+                f"--instance name: {error.str()}"
+            )
         self._renewed_at = now
         _log.warning("the producer is replaced", error=error.str(), code=error.name())
         self._replace(careful=False)

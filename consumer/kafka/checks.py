@@ -50,7 +50,7 @@ def check_topics(spec: Pipeline, settings: Mapping[str, Any], stopping: Callable
     partitions, embedded = _partitions(
         admin,
         names,
-        str(settings.get("bootstrap.servers", settings.get("metadata.broker.list"))),
+        str(settings.get("bootstrap.servers")),
         stopping,
         last_words,
     )

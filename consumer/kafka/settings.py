@@ -104,7 +104,6 @@ _BOTH: Final = frozenset(
         "log.connection.close",
         "log_level",
         "message.copy.max.bytes",
-        "metadata.broker.list",
         "metadata.max.age.ms",
         "metadata.recovery.rebootstrap.trigger.ms",
         "metadata.recovery.strategy",
@@ -129,6 +128,7 @@ _BOTH: Final = frozenset(
         "topic.metadata.refresh.sparse",
     }
 )
+_PROTOCOLS: Final = ("classic", "consumer")
 _FAMILIES: Final = ("sasl.", "ssl.")
 
 
@@ -154,9 +154,14 @@ def refused_settings(spec: Pipeline) -> list[Finding]:
                     nearest(name, _BOTH | _CONSUMER | _PRODUCER),
                 )
             )
-    if "bootstrap.servers" not in spec.kafka and "metadata.broker.list" not in spec.kafka:
+    if not str(spec.kafka.get("bootstrap.servers", "")).strip():
         findings.append(Finding(("kafka",), "`bootstrap.servers` is missing", "host:port[,host:port]"))
-    if spec.kafka.get("group.protocol") == "consumer":
+    protocol = spec.kafka.get("group.protocol", "classic")
+    if protocol not in _PROTOCOLS:
+        findings.append(
+            Finding(("kafka", "group.protocol"), f"no such value: {protocol!r}", nearest(str(protocol), _PROTOCOLS))
+        )
+    if protocol == "consumer":
         findings += [
             Finding(("kafka", name), "the broker decides this in a KIP-848 group", "leave it out")
             for name in ("session.timeout.ms", "heartbeat.interval.ms")

@@ -21,6 +21,14 @@ from consumer.pipeline.vocabulary import Key, keys, read_entries
 # Provenance stands beside the predictions, under these names.
 RESERVED: Final = frozenset({"model", "pipeline"})
 
+# In seconds. A transaction spans four batches and a checkpoint, and brokers allow it 15 minutes by default.
+_MOST: Final[Mapping[Where, float]] = {
+    ("batch", "wait"): 60,
+    ("batch", "time"): 180,
+    ("checkpoint",): 60,
+    ("operate", "shutdown_timeout"): 3600,
+}
+
 
 class PipelineFile(msgspec.Struct, frozen=True):
     """A pipeline with what its file brings along.
@@ -116,9 +124,14 @@ def _empty(spec: Pipeline) -> Iterator[Finding]:
     for where, amount in amounts:
         if amount <= 0:
             yield Finding(where, "must be more than nothing")
+        elif where in _MOST and amount > _MOST[where]:
+            yield Finding(where, f"is more than {_MOST[where]:g} seconds, the most that makes sense here")
 
 
 def _names(spec: Pipeline) -> Iterator[Finding]:
+    for name in spec.model.outputs:
+        if not name or not name.isprintable():
+            yield Finding(("model", "outputs", name), "is no name that JSON readers would like", "choose another")
     for name in RESERVED & spec.model.outputs.keys():
         yield Finding(("model", "outputs", name), "this name holds the provenance", "choose another")
     output = spec.output

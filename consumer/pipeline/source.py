@@ -96,5 +96,7 @@ def _parse(text: str, file: str) -> Any:  # noqa: ANN401
         mark = error.problem_mark or error.context_mark
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
         raise PipelineError(f"{place}: not valid YAML: {(error.problem or str(error)).splitlines()[0]}") from None
+    except RecursionError:
+        raise PipelineError(f"{file}: not a pipeline file: nested hundreds deep") from None
     except YAMLError as error:
         raise PipelineError(f"{file}: not valid YAML: {str(error).splitlines()[0]}") from None

@@ -24,12 +24,16 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A section of the pipeline file; unknown fields are refused."""
 
 
-TopicName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9._-]{1,249}$", description="A Kafka topic's name.")]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9._-]{1,200}$")]
+TopicName = Annotated[
+    str, msgspec.Meta(pattern=r"^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$(?!\n)", description="A Kafka topic's name.")
+]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9._-]{1,200}$(?!\n)")]
 FieldName = Annotated[
     # msgspec refuses such names in a typed struct, and JSON needs them escaped: a byte-wise merge would not see them.
     str,
-    msgspec.Meta(pattern=r'^[^"\\\x00-\x1f]+$', description="The name of a top-level field of the event."),
+    msgspec.Meta(
+        pattern=r'^[^"\\\x00-\x1f\ud800-\udfff]+$(?!\n)', description="The name of a top-level field of the event."
+    ),
 ]
 
 

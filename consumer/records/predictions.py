@@ -3,7 +3,7 @@
 A float32 is written with the fewest digits that give it back (9.31, not 9.3100004196167).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -63,12 +63,9 @@ class Predictions:
 
     def __init__(self, columns: Mapping[str, OutputColumn], provenance: Mapping[str, str]) -> None:
         self._columns = dict(columns)
-        lead = b"{"
-        self._leads: list[bytes] = []
-        for name in columns:
-            self._leads.append(lead + orjson.dumps(name) + b":")
-            lead = b","
-        self._tail = b"," + orjson.dumps(dict(provenance))[1:]
+        names = [(b"," if place else b"{") + orjson.dumps(name) + b":" for place, name in enumerate(columns)]
+        tail = b"," + orjson.dumps(dict(provenance))[1:]
+        self._template = b"%b".join(part.replace(b"%", b"%%") for part in [*names, tail])
 
     def encode(self, outputs: Mapping[str, npt.NDArray[Any]]) -> tuple[list[bytes], Bad]:
         """Write the outputs of a batch.
@@ -85,16 +82,14 @@ class Predictions:
             rows = len(next(iter(columns.values())))
             good = np.array([row not in bad for row in range(rows)])
             columns = {name: np.ascontiguousarray(column[good]) for name, column in columns.items()}
-        return list(self._join(columns)), bad
+        return self._join(columns), bad
 
-    def _join(self, columns: Mapping[str, Column]) -> Iterator[bytes]:
+    def _join(self, columns: Mapping[str, Column]) -> list[bytes]:
         if not len(next(iter(columns.values()))):
-            return  # the empty column would be written as one empty piece
+            return []  # the empty column would be written as one empty piece
         pieces: list[Sequence[bytes]] = [self._columns[name].encode(column) for name, column in columns.items()]
         # A template and one formatting a row: the fastest of the ways tried to put bytes together.
-        template = b"%b".join(lead.replace(b"%", b"%%") for lead in [*self._leads, self._tail])
-        for row in zip(*pieces, strict=True):
-            yield template % row
+        return [self._template % row for row in zip(*pieces, strict=True)]
 
 
 def _column(tensor: npt.NDArray[Any], index: int) -> Column:

@@ -83,7 +83,7 @@ class FileWorld(World):
     def dead(self) -> list[tuple[int, str, bytes]]:
         """Return what the lines say."""
         lines = [orjson.loads(line) for line in self._dead.getvalue().splitlines()]
-        return [(line["line"] - 1, line["cause"], line["event"].encode()) for line in lines]
+        return [(line["line"] - 1, line["cause"], line["text"].encode()) for line in lines]
 
 
 class MemoryWorld(World):

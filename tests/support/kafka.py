@@ -387,7 +387,8 @@ def _serve(port: int, topics: Sequence[str]) -> NoReturn:
     """Run a broker until it ends, which it does by itself only when it fails."""
     with KafkaBroker(port=port, jvm=STEADY) as broker:
         for topic in topics:
-            broker.create_topic(topic)
+            # Dead letters need room for their headers above Kafka's default limit.
+            broker.create_topic(topic, **({"max_message_bytes": 1_114_124} if topic.endswith("-dead") else {}))
         sys.stdout.write(f"Kafka listens on {broker.bootstrap}; its data is in {broker.folder}; Ctrl-C stops it\n")
         sys.stdout.flush()
         broker.wait()

@@ -177,7 +177,7 @@ def test_enrich_writes_records_to_stdout_and_dead_letters_to_a_file(tmp_path: Pa
     assert all(set(record["delay"]) == {"minutes", "late", "model", "pipeline"} for record in records)
     letters = [orjson.loads(line) for line in dead.read_bytes().splitlines()]
     assert [(letter["line"], letter["cause"]) for letter in letters] == [(2, "Malformed"), (5, "WrongType")]
-    assert (letters[0]["event"], letters[1]["event"]) == ("{", {"distance": "far"})
+    assert (letters[0]["text"], letters[1]["event"]) == ("{", {"distance": "far"})
     assert "4 events, 2 dead letters" in done.stderr.decode().splitlines()  # the engine may write there too
 
 
@@ -193,3 +193,12 @@ def test_enrich_of_nothing_is_nothing() -> None:
     """An empty input is no mistake."""
     done = onelane("enrich", PIPELINE)
     assert (done.returncode, done.stdout) == (ExitCode.DONE, b"")
+
+
+@pytest.mark.parametrize("options", [("--dead-letters", "/nowhere/dead.jsonl"), ("--dead-letters", "/dev/full")])
+def test_a_file_that_can_not_be_written_is_told_in_one_line(options: tuple[str, str]) -> None:
+    """With code 2 and no trace."""
+    done = onelane("enrich", PIPELINE, *options, stdin=MIXED)
+    assert done.returncode == ExitCode.PIPELINE
+    (line,) = [text for text in done.stderr.decode().splitlines() if text]
+    assert line.startswith("onelane: No s")  # such file, or space

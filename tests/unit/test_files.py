@@ -62,12 +62,20 @@ def test_a_dead_letter_names_line_and_cause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "event"),
-    [(b"{", "{"), (b'{"a":\xff}', '{"a":\\xff}'), (b'{"a":1e400}', '{"a":1e400}'), (None, ""), (b"null", None)],
+    ("value", "told"),
+    [
+        (b"{", {"text": "{"}),
+        (b'{"a":\xff}', {"base64": "eyJhIjr/fQ=="}),
+        (b'{"a":"\\xff"}', {"text": '{"a":"\\xff"}'}),
+        (b'{"a":1e400}', {"text": '{"a":1e400}'}),
+        (None, {"text": ""}),
+        (b"null", {"event": None}),
+    ],
 )
-def test_an_event_that_is_not_json_is_text(value: bytes | None, event: object) -> None:
-    """With the bytes escaped that are no UTF-8."""
-    assert letter(value)["event"] == event
+def test_an_event_is_told_so_that_it_can_be_had_back(value: bytes | None, told: dict[str, object]) -> None:
+    """As JSON, as text, or in base64, and never so that two events look alike."""
+    found = letter(value)
+    assert {name: found[name] for name in ("event", "text", "base64") if name in found} == told
 
 
 def test_a_dead_letters_event_keeps_its_bytes() -> None:
