@@ -20,7 +20,7 @@ MEANINGS: Final = {
     ExitCode.BUG: "a bug of onelane: the trace is in the log; nothing was committed that is not durable",
     ExitCode.PIPELINE: "the pipeline file or the arguments are wrong; the message names file, line and field",
     ExitCode.FORCED: "stopped by force before the drain ended, by time-out or a second signal; nothing is lost",
-    ExitCode.BROKER: "a fatal broker error, fenced by another instance, or no broker within 30 s of the start",
+    ExitCode.BROKER: "a fatal broker error, fenced by another instance, or no broker or group within 30 s",
     ExitCode.REFUSED: "a check refused the start: the model against the mapping, or the topics",
 }
 

@@ -20,6 +20,8 @@ from consumer.types import Event, Positions
 
 _log = structlog.get_logger()
 
+# How long a member that was never in the group tries to join it, in seconds; one that was waits for ever.
+FIRST_JOIN: Final = 30.0
 _RETRY: Final = 1.0
 _ASK: Final = 1.0
 
@@ -38,6 +40,8 @@ class Group:
         self._start = start
         self._consumer = Consumer({**settings, "error_cb": self._client_error})
         self._seldom = Seldom()
+        self._join_by: float | None = None
+        self._last_words = "no answer"
         self._failure: Exception | None = None
         self._positions: dict[int, int] = {}
         # Partitions that the group gave us and whose offsets no broker has told yet, and when to ask again.
@@ -51,6 +55,7 @@ class Group:
     def join(self, assignment: Assignment) -> None:
         """Subscribe; the assignment is told of partitions from within ``poll``."""
         self._assignment = assignment
+        self._join_by = time.monotonic() + FIRST_JOIN
         self._consumer.subscribe(
             [self._topic],
             on_assign=self._keeping(self._assigned),
@@ -62,6 +67,8 @@ class Group:
         """Return up to ``limit`` events; wait for a first one until ``until`` (monotonic)."""
         self._came.clear()
         self._went.clear()
+        if self._join_by is not None:
+            self._see_whether_joined(self._join_by)
         if self._unresolved and time.monotonic() >= self._ask_at:
             self._resolve([next(iter(self._unresolved))])  # one at a time: one that is pending holds up no other
         messages = self._take(until, limit)
@@ -73,6 +80,13 @@ class Group:
         if any(map(Message.error, messages)):
             messages = [m for m in messages if m.error() is None or self._message_error(m)]
         return cast("list[Event]", messages)
+
+    def _see_whether_joined(self, deadline: float) -> None:
+        # A spare member of a KIP-848 group is told of no assignment; the id is what both protocols give a member.
+        if self._consumer.memberid():
+            self._join_by = None
+        elif time.monotonic() > deadline:
+            raise FatalBrokerError(f"never joined the group within {FIRST_JOIN:.0f} s: {self._last_words}")
 
     def _take(self, until: float, limit: int) -> list[Message]:
         # consume() with a time-out would sit on a lone event for all of it; poll() gives it at once.
@@ -259,9 +273,12 @@ class Group:
             self.hold(partition)
             self._assignment.stopped(partition, f"its committed offset is gone from the broker: {error.str()}")
         else:
-            _log.warning("error from the broker", **where, error=error.str(), code=error.name())
+            self._last_words = error.str()
+            if self._seldom(error.name()):
+                _log.warning("error from the broker", **where, error=error.str(), code=error.name())
         return False
 
     def _client_error(self, error: KafkaError) -> None:
+        self._last_words = error.str()
         if self._seldom(error.name()):
             _log.warning("trouble with the brokers", error=error.str(), code=error.name())

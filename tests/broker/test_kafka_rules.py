@@ -7,11 +7,12 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from consumer.exits import FatalBrokerError
+from consumer.kafka import group
 from consumer.types import Enriched, Event
 from tests.broker.conftest import OpenStream
 from tests.support.inprocess import Seen, open_broker, poll_until, run_worker
 from tests.support.kafka import KafkaBroker
-from tests.support.stream import KEYS, Stream, key, record, value
+from tests.support.stream import KEYS, Protocol, Stream, key, record, value
 from tests.support.topics import NewRecord, committed, lag, produce, read_all, wait_until
 
 
@@ -212,3 +213,37 @@ def test_a_rewind_does_not_skip_what_is_to_be_read_again(open_stream: OpenStream
     assert broker.positions() == {}
     assert [event.offset() for event in poll_until(broker, lambda found: len(found) == 20)] == list(range(20))
     broker.close()
+
+
+def test_a_member_that_the_group_never_takes_ends_with_the_reason(
+    open_stream: OpenStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session time-out that the broker does not allow, for example, would be refused for ever."""
+    monkeypatch.setattr(group, "FIRST_JOIN", 1.5)
+    stream = open_stream({"kafka": {"session.timeout.ms": 900}}, partitions=1)
+    broker = open_broker(stream.pipeline)
+    broker.join(Seen())
+    with pytest.raises(FatalBrokerError, match=r"never joined the group within 2 s: .*session timeout"):
+        poll_until(broker, lambda _: False)
+    broker.close()
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_spare_member_without_partitions_has_joined(
+    open_stream: OpenStream, monkeypatch: pytest.MonkeyPatch, protocol: Protocol
+) -> None:
+    """It waits as long as it takes."""
+    monkeypatch.setattr(group, "FIRST_JOIN", 4.0)
+    stream = open_stream(partitions=1, protocol=protocol)
+    first, seen = open_broker(stream.pipeline), Seen()
+    first.join(seen)
+    poll_until(first, lambda _: bool(seen.positions))
+    spare, other = open_broker(stream.pipeline, "two"), Seen()
+    spare.join(other)
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        first.poll(time.monotonic() + 0.05, 10)
+        spare.poll(time.monotonic() + 0.05, 10)
+    assert len(seen.positions | other.positions) == 1
+    spare.close()
+    first.close()
