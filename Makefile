@@ -8,7 +8,7 @@ PIP_VERSION := 25.3
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-tflite-runtime lint types fresh check generate broker bench-limit clean
+.PHONY: help demo test test-tflite-runtime chaos lint types fresh check generate broker bench-limit clean
 
 help:  ## Tell what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "%-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test: $(VENV)/.dev jars test-tflite-runtime  ## The whole suite, on a real Apach
 
 test-tflite-runtime: $(VENV_TFLITE)/.dev  ## The engine tests on tflite-runtime, in an environment of its own
 	@ENGINES="tflite-runtime litert" $(VENV_TFLITE)/bin/python -m pytest -q tests/engine
+
+chaos: $(VENV)/.dev jars  ## Faults, each ROUNDS times (100): hours; `make test` has the short version
+	@ROUNDS=$${ROUNDS:-100} $(VENV)/bin/python -m pytest tests/chaos --timeout=7200 $(PYTEST_ARGS)
 
 .PHONY: jars
 jars: $(VENV)/.dev

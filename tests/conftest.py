@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import settings
 
+from tests.support.faults import Fault, table
 from tests.support.kafka import KafkaBroker
+
+pytest_plugins = ["tests.support.fixtures"]
 
 # No deadlines: on shared cores they fail by chance. In CI the same examples each time: a red build says what changed.
 settings.register_profile("onelane", deadline=None, derandomize=os.environ.get("CI") == "true")
@@ -32,15 +35,15 @@ def unique() -> Callable[[str], str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what tests measured (`record_property("report", line)`) above pytest's last line."""
-    lines = [
-        str(text)
-        for outcome in ("passed", "failed")
-        for test in terminalreporter.getreports(outcome)
-        for name, text in test.user_properties
-        if name == "report"
-    ]
-    if lines:
+    """Print what tests measured, and what was survived, above pytest's last line."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
+    measured = dict.fromkeys(str(text) for test in reports for name, text in test.user_properties if name == "report")
+    faults = [fault for test in reports for name, fault in test.user_properties if name == "fault"]
+    if measured:
         terminalreporter.section("measured")
-        for line in dict.fromkeys(lines):
+        for line in measured:
+            terminalreporter.write_line(line)
+    if faults:
+        terminalreporter.section("faults survived")
+        for line in table([Fault(*fault) for fault in faults]):
             terminalreporter.write_line(line)

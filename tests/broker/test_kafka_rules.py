@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from consumer.exits import FatalBrokerError
 from consumer.kafka import group
 from consumer.types import Enriched, Event
-from tests.broker.conftest import OpenStream
+from tests.support.fixtures import OpenStream
 from tests.support.inprocess import Seen, open_broker, poll_until, run_worker
 from tests.support.kafka import KafkaBroker
 from tests.support.stream import KEYS, Protocol, Stream, key, record, value

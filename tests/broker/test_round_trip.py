@@ -10,7 +10,7 @@ import orjson
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from tests.broker.conftest import OpenStream
+from tests.support.fixtures import OpenStream
 from tests.support.inprocess import run_worker
 from tests.support.stream import Protocol, Stream
 from tests.support.topics import NewRecord, Record, lag, produce, read_all

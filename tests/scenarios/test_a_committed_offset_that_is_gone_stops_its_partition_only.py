@@ -5,7 +5,7 @@ The partition stops and says so, its offset stays where it is, and the other par
 
 from confluent_kafka import TopicPartition
 
-from tests.scenarios.conftest import OpenStream, StartWorker
+from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.stream import Stream, record
 from tests.support.topics import admin_client, committed, produce, read_all, wait_until
 from tests.support.verify import event_ids, wait_until_caught_up

@@ -7,7 +7,7 @@ the work.
 import time
 from collections.abc import Callable
 
-from tests.scenarios.conftest import OpenStream, StartWorker
+from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.stream import Feeder, Stream
 from tests.support.topics import read_all, wait_until
 from tests.support.verify import verify, wait_until_caught_up

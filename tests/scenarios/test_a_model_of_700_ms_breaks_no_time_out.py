@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.scenarios.conftest import OpenStream, StartWorker
+from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.stream import Protocol, Stream
 from tests.support.topics import committed, read_all, wait_until
 from tests.support.verify import verify, wait_until_caught_up

@@ -6,7 +6,7 @@ each culprit, and makes a dead letter of it alone; order is kept, and then it go
 
 import pytest
 
-from tests.scenarios.conftest import OpenStream, StartWorker
+from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.stream import record, value
 from tests.support.topics import NewRecord, produce, read_all
 from tests.support.verify import verify, wait_until_caught_up

@@ -6,7 +6,7 @@ keeps: it gives away only those that move.
 
 import pytest
 
-from tests.scenarios.conftest import OpenStream, StartWorker
+from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.stream import Feeder, Protocol
 from tests.support.verify import verify, wait_until_caught_up
 from tests.support.worker import Worker

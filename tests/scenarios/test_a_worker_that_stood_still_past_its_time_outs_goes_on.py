@@ -6,7 +6,7 @@ is undone, and it comes back with a new producer, or as a member that begins ane
 
 import pytest
 
-from tests.scenarios.conftest import OpenStream, StartWorker
+from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.stream import Feeder, Protocol, Stream
 from tests.support.topics import open_transactions, wait_until
 from tests.support.verify import verify, wait_until_caught_up

@@ -3,7 +3,7 @@
 import socket
 import time
 
-from tests.scenarios.conftest import OpenStream, StartWorker
+from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.kafka import HOST
 
 

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from tests.scenarios.conftest import OpenStream, StartWorker
+from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.stream import Stream, record
 from tests.support.topics import produce, read_all
 from tests.support.verify import verify, wait_until_caught_up

@@ -2,7 +2,7 @@
 
 import time
 
-from tests.scenarios.conftest import OpenStream, StartWorker
+from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.stream import Stream
 from tests.support.topics import end_offsets
 from tests.support.verify import wait_until_caught_up

@@ -7,7 +7,7 @@ partition for ever, and an autoscaler would never scale down.
 import pytest
 from confluent_kafka import Producer
 
-from tests.scenarios.conftest import OpenStream, StartWorker
+from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.stream import Stream, key, value
 from tests.support.verify import verify, wait_until_caught_up
 

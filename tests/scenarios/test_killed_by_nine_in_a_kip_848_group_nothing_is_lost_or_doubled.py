@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from tests.scenarios.conftest import OpenStream, StartWorker
+from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.killer import Killer, spread
 from tests.support.stream import Feeder
 from tests.support.verify import CommittedReader, verify, wait_until_caught_up

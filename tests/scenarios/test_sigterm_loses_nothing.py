@@ -4,7 +4,7 @@ Between the two, what is committed is what is written: each event before the com
 record, none behind them has.
 """
 
-from tests.scenarios.conftest import OpenStream, StartWorker
+from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.stream import Feeder
 from tests.support.topics import committed, open_transactions, read_all, wait_until
 from tests.support.verify import verify, wait_until_caught_up

@@ -4,7 +4,7 @@ They must not fence each other for ever. The older one renews its producer once,
 fenced again within a minute ends with code 4, and the other does all of the work.
 """
 
-from tests.scenarios.conftest import OpenStream, StartWorker
+from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.stream import Feeder
 from tests.support.topics import wait_until
 from tests.support.verify import verify, wait_until_caught_up

@@ -4,7 +4,7 @@ Code 2 is the pipeline file, code 5 a check: the model against the mapping, or t
 restart either.
 """
 
-from tests.scenarios.conftest import OpenStream, StartWorker
+from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.worker import Worker
 
 

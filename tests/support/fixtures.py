@@ -1,4 +1,4 @@
-"""Streams and workers for scenarios."""
+"""Streams and workers for tests that run real processes; a plugin of pytest (see tests/conftest.py)."""
 
 import typing
 from collections.abc import Callable, Iterator, Mapping

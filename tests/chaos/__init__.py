@@ -1,0 +1,1 @@
+"""What a worker lives through: short here, long by `make chaos`."""
