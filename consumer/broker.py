@@ -1,32 +1,49 @@
 """What a worker asks of whatever events come from and results go to. Kafka has two of these, files have one."""
 
 from collections.abc import Collection, Sequence
+from enum import StrEnum
 from typing import Protocol
 
-from consumer.types import DeadLetter, Event, Positions, Result
+from consumer.types import DeadLetter, Event, Notes, Positions, Result
 
 
 class EndOfInputError(Exception):
     """There is no more to read, ever: a file ended. Kafka never says so."""
 
 
+class AbortKind(StrEnum):
+    """What made an abort necessary; a label of its metric."""
+
+    LOST = "lost"  # partitions are another's, or the group has dropped this member
+    FENCED = "fenced"  # the producer is dead: fenced by another, or its transaction timed out
+    REFUSED = "refused"  # the broker refuses a record
+    UNDELIVERED = "undelivered"  # a topic is missing, a permission, or time ran out
+    OTHER = "other"
+
+
 class AbortedError(Exception):
     """What was written since the last checkpoint is undone, or may be: rewind and write it again.
 
     Attributes:
+        kind: what made it necessary.
         culprits: partitions whose records the broker refuses; empty where nobody is to blame (a broker was away).
     """
 
-    def __init__(self, why: str, culprits: Collection[int] = ()) -> None:
+    def __init__(self, why: str, culprits: Collection[int] = (), kind: AbortKind = AbortKind.OTHER) -> None:
         super().__init__(why)
         self.culprits = frozenset(culprits)
+        self.kind = kind
 
 
 class Assignment(Protocol):
     """Is told, from inside ``poll`` and on its thread, which partitions come and go."""
 
-    def assigned(self, positions: Positions) -> None:
-        """Partitions came; each begins at its offset."""
+    def joined(self) -> None:
+        """The group has taken this member in; told once."""
+        ...
+
+    def assigned(self, positions: Positions, notes: Notes) -> None:
+        """Partitions came; each begins at its offset. ``notes`` is what was committed beside it, where anything was."""
         ...
 
     def revoked(self, partitions: Collection[int]) -> None:
@@ -80,8 +97,14 @@ class Broker(Protocol):
         """Return how far each partition has been read, past what holds no events; only between polls."""
         ...
 
+    def ends(self) -> Positions:
+        """Return where each partition ends, as far as that is known without asking; only between polls."""
+        ...
+
     def checkpoint(self, positions: Positions) -> None:
-        """Make all that was written durable together with the positions; does nothing where nothing changed.
+        """Make all that was written durable together with the positions and the notes of held partitions.
+
+        Does nothing where nothing changed.
 
         Raises:
             AbortedError: see there; also for as long as an earlier one was not followed by ``rewind``.
@@ -93,8 +116,15 @@ class Broker(Protocol):
         """Go back to what is committed, after an AbortedError, and return it."""
         ...
 
-    def hold(self, partition: int) -> None:
-        """Read no more of a partition until it is assigned anew; its offset stays where it is."""
+    def hold(self, partition: int, note: str = "") -> None:
+        """Read no more of a partition until it is released or assigned anew; its offset stays where it is.
+
+        ``note`` is committed beside the offset, and told to whoever is assigned the partition next.
+        """
+        ...
+
+    def release(self, partition: int, position: int) -> None:
+        """Read on from a position in a partition that was held, and take back its note; only between polls."""
         ...
 
     def close(self) -> None:

@@ -13,6 +13,8 @@ class ExitCode(IntEnum):
     FORCED = 3
     BROKER = 4
     REFUSED = 5
+    HELD = 6
+    STUCK = 7
 
 
 MEANINGS: Final = {
@@ -22,6 +24,8 @@ MEANINGS: Final = {
     ExitCode.FORCED: "stopped by force before the drain ended, by time-out or a second signal; nothing is lost",
     ExitCode.BROKER: "a fatal broker error, fenced by another instance, or no broker or group within 30 s",
     ExitCode.REFUSED: "a check refused the start: the model against the mapping, or the topics",
+    ExitCode.HELD: "too many dead letters: a partition is held, and `when_held` is exit; nothing is lost",
+    ExitCode.STUCK: "the watchdog: nothing moved for `stuck_after`; the stacks are in the log, nothing is lost",
 }
 
 
@@ -47,6 +51,12 @@ class StoppedError(OnelaneError):
     """A signal came before there was anything to do."""
 
     code = ExitCode.DONE
+
+
+class HeldError(OnelaneError):
+    """A partition is held, and the pipeline file says that this ends the process."""
+
+    code = ExitCode.HELD
 
 
 class FatalBrokerError(OnelaneError):

@@ -11,6 +11,9 @@ Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 # Partition -> offset of the next event to read after a restart.
 Positions: TypeAlias = Mapping[int, int]
 
+# Partition -> metadata committed beside its offset.
+Notes: TypeAlias = Mapping[int, str]
+
 
 class Event(Protocol):
     """One record of the input topic.

@@ -27,6 +27,7 @@ _MOST: Final[Mapping[Where, float]] = {
     ("batch", "time"): 180,
     ("checkpoint",): 60,
     ("operate", "shutdown_timeout"): 3600,
+    ("operate", "stuck_after"): 86400,
 }
 
 
@@ -120,6 +121,7 @@ def _empty(spec: Pipeline) -> Iterator[Finding]:
         (("batch", "bytes"), spec.batch.bytes),
         (("checkpoint",), spec.checkpoint),
         (("operate", "shutdown_timeout"), spec.operate.shutdown_timeout),
+        (("operate", "stuck_after"), spec.operate.stuck_after),
     ]
     for where, amount in amounts:
         if amount <= 0:

@@ -28,6 +28,7 @@ TopicName = Annotated[
     str, msgspec.Meta(pattern=r"^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$(?!\n)", description="A Kafka topic's name.")
 ]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9._-]{1,200}$(?!\n)")]
+Address = Annotated[str, msgspec.Meta(pattern=r"^([a-zA-Z0-9.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}$(?!\n)")]
 FieldName = Annotated[
     # msgspec refuses such names in a typed struct, and JSON needs them escaped: a byte-wise merge would not see them.
     str,
@@ -68,10 +69,31 @@ class Output(Spec, frozen=True, kw_only=True):
     ] = "dead_letter"
 
 
+class StopAfter(Spec, frozen=True, kw_only=True):
+    """How many dead letters of one partition are too many; then it is held, with its offset kept."""
+
+    in_a_row: Annotated[
+        Annotated[int, msgspec.Meta(ge=1)] | None, _text("So many one after the other; null: never.")
+    ] = 500
+    ratio: Annotated[
+        Annotated[float, msgspec.Meta(gt=0, le=1)] | None,
+        _text("This part of the last `of_last` events; null: never."),
+    ] = 0.5
+    of_last: Annotated[int, msgspec.Meta(ge=1, le=1_000_000, description="Events that `ratio` is taken of.")] = 1000
+    per_minute: Annotated[
+        Annotated[int, msgspec.Meta(ge=1)] | None, _text("So many within 60 seconds; null, the default: never.")
+    ] = None
+
+
 class DeadLetters(Spec, frozen=True, kw_only=True):
-    """The topic for events that can't be enriched."""
+    """The topic for events that can't be enriched, and how many of them stop a partition."""
 
     topic: TopicName
+    stop_after: StopAfter = msgspec.field(default_factory=StopAfter)
+    when_held: Annotated[
+        Literal["hold", "exit"],
+        _text("hold: the other partitions go on; exit: the process ends with code 6 once the hold is committed."),
+    ] = "hold"
 
 
 class _Scaled(Spec, frozen=True, kw_only=True):
@@ -191,6 +213,13 @@ class Batch(Spec, frozen=True, kw_only=True):
 class Operate(Spec, frozen=True, kw_only=True):
     """How the daemon behaves towards its supervisor."""
 
+    http: Annotated[
+        Address | None,
+        _text("Where /live, /ready and /metrics are served, such as 0.0.0.0:9404; port 0 takes a free one."),
+    ] = None
+    stuck_after: Annotated[
+        Duration, _text("An inference that takes longer, or a loop that stands still so long, ends the process.")
+    ] = _duration("60s")
     shutdown_timeout: Annotated[
         Duration, _text("After a signal the process is gone by then, with code 3 if not drained.")
     ] = _duration("25s")

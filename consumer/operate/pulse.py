@@ -1,0 +1,137 @@
+"""What the worker's thread is doing, and since when: written by that thread alone, read by the probes and the watchdog."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Final, Protocol
+
+from consumer.model.tensors import Array
+
+# One call into Kafka's client, or the start: far longer than any that came back (a frozen broker has made one take 35 s,
+# and until an absent broker is back each try counts anew).
+CALL_LIMIT: Final = 300.0
+
+
+class Doing(StrEnum):
+    """What a worker's thread can be at."""
+
+    STARTING = "starting"
+    LOOP = "loop"
+    INVOKE = "invoke"
+    BROKER = "broker"
+
+
+class Wait(Protocol):
+    """Is told of a wait for the broker that is on purpose; see ``Pulse``."""
+
+    def waits(self, what: str) -> None:
+        """Another try."""
+        ...
+
+    def answered(self) -> None:
+        """No longer."""
+        ...
+
+
+class Pulse:
+    """One thing at a time, and since when.
+
+    Args:
+        stuck_after: seconds that the loop or one inference may take.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, stuck_after: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits = {
+            Doing.STARTING: max(stuck_after, CALL_LIMIT),
+            Doing.LOOP: stuck_after,
+            Doing.INVOKE: stuck_after,
+            Doing.BROKER: max(stuck_after, CALL_LIMIT),
+        }
+        self._clock = clock
+        # Replaced whole, never changed: whoever reads it from another thread gets a pair that belongs together.
+        self._now: tuple[Doing, float] = (Doing.STARTING, clock())
+        self._waiting: tuple[str, float] | None = None
+
+    def beat(self) -> None:
+        """Note that the loop came round."""
+        self._now = (Doing.LOOP, self._clock())
+
+    @contextmanager
+    def within(self, doing: Doing) -> Iterator[None]:
+        """Be at something else for a while; what was before begins anew after it."""
+        before = self._now[0]
+        self._now = (doing, self._clock())
+        try:
+            yield
+        finally:
+            self._now = (before, self._clock())
+
+    def waits(self, what: str) -> None:
+        """Note another try at something that only a broker can give."""
+        now = self._clock()
+        if self._waiting is None or self._waiting[0] != what:
+            self._waiting = (what, now)
+        self._now = (self._now[0], now)
+
+    def answered(self) -> None:
+        """Note that the broker has answered."""
+        self._waiting = None
+
+    @property
+    def waiting(self) -> tuple[str, float] | None:
+        """What the worker waits for from a broker, and for how many seconds."""
+        waiting = self._waiting
+        return None if waiting is None else (waiting[0], self._clock() - waiting[1])
+
+    @property
+    def doing(self) -> tuple[Doing, float]:
+        """What the worker is at, and for how many seconds."""
+        doing, since = self._now
+        return doing, self._clock() - since
+
+    @property
+    def stuck(self) -> bool:
+        """Whether that takes longer than it may."""
+        doing, seconds = self.doing
+        return seconds > self._limits[doing]
+
+
+class Interpreter(Protocol):
+    """Runs the model; see ``consumer.model.runner``."""
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run a batch."""
+        ...
+
+    def rebuild(self) -> None:
+        """Start anew after a failure."""
+        ...
+
+
+class WatchedInterpreter:
+    """An interpreter each of whose inferences is timed, from its own start.
+
+    Args:
+        interpreter: does the work.
+        pulse: knows that it is at it.
+        done: is told the seconds of each inference.
+    """
+
+    def __init__(self, interpreter: Interpreter, pulse: Pulse, done: Callable[[float], None]) -> None:
+        self._interpreter = interpreter
+        self._pulse = pulse
+        self._done = done
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run a batch."""
+        began = time.perf_counter()
+        with self._pulse.within(Doing.INVOKE):
+            outputs = self._interpreter.run(inputs)
+        self._done(time.perf_counter() - began)
+        return outputs
+
+    def rebuild(self) -> None:
+        """Start anew after a failure."""
+        self._interpreter.rebuild()
