@@ -104,6 +104,16 @@ def test_a_hold_whose_dead_letters_were_undone_is_undone_too(topics: Topics) -> 
     assert (topics.offsets(0), topics.committed[0]) == ([0, 1, 2, 3, 4], 5)
 
 
+def test_dead_letters_that_were_undone_are_not_counted_twice() -> None:
+    """They come again, and would else make a row twice as long."""
+    topics = Topics()
+    topics.add(0, [b"bad", b"bad"])
+    member = Member(topics)
+    member.broker.faults["checkpoint"].append(AbortedError("away"))
+    member.steps()
+    assert (topics.committed[0], member.broker.held) == (2, set())
+
+
 def test_a_hold_that_is_durable_outlives_a_later_abort(topics: Topics) -> None:
     """The other partitions' trouble does not let it go."""
     topics.add(1, [b"1", b"2", b"3"])

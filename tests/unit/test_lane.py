@@ -3,6 +3,7 @@
 import pytest
 
 from consumer.lane import NEVER, BatchRule, Lane, Reason, StaleEventError
+from consumer.types import PlainEvent
 from tests.support.making import event, events, offsets, rule
 
 
@@ -163,3 +164,28 @@ def test_a_stale_event_is_refused(offset: int) -> None:
     made = lane(rule(), position=5)
     with pytest.raises(StaleEventError, match=f"partition 3: offset {offset} came after 4"):
         made.extend(events(1, first=offset), 0.0)
+
+
+def test_a_held_lane_takes_nothing_and_moves_past_nothing() -> None:
+    """Events may be on their way to it when it is held: they come again once it is released."""
+    made = lane(rule(rows=2))
+    made.extend(events(3), 0.0)
+    made.hold(1)
+    made.extend(events(5, first=3), 0.0)
+    made.advance(8)
+    assert (made.size, made.position, made.due(1e9), made.deadline) == (0, 1, None, NEVER)
+    made.release()
+    made.extend(events(2, first=1), 0.0)
+    assert offsets(made.take()) == [1, 2]
+
+
+def test_a_lane_knows_when_its_oldest_open_event_was_written() -> None:
+    """Or the last one taken; an event without a timestamp tells nothing."""
+    made = lane(rule(rows=2))
+    assert made.reached is None
+    made.extend([PlainEvent(b"", offset=0, timestamp=(1, 7)), PlainEvent(b"", offset=1, timestamp=(1, 9))], 0.0)
+    assert made.reached == 7
+    made.take()
+    assert made.reached == 9
+    made.extend([PlainEvent(b"", offset=2)], 0.0)
+    assert made.reached is None

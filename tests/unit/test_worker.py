@@ -275,6 +275,18 @@ def test_with_a_full_lane_one_event_is_polled() -> None:
     assert scene.worker._lanes[0].size < 64 + 15
 
 
+def test_invariant_8_open_events_are_bounded_over_all_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many lanes there are, none of them full: past the limit one event a turn is taken in."""
+    monkeypatch.setattr("consumer.worker.OPEN_BYTES", 100_000)  # about 190 small events
+    scene = Scene(partitions=tuple(range(20)), rows=100)
+    for partition in range(20):
+        scene.add(90, partition)
+    scene.steps(12)
+    assert scene.broker.limits[0] == 100
+    assert scene.broker.limits[-1] == 1
+    assert sum(lane.size for lane in scene.worker._lanes.values()) < 310
+
+
 def test_large_batches_are_polled_at_once() -> None:
     """The limit follows the rows."""
     scene = Scene(rows=500)
