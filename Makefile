@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that a new clone needs: Python 3.11 for the first, a JDK and Maven too for the
-# second, which runs a real Apache Kafka.
+# second, which runs a real Apache Kafka, and a real Prometheus from the PATH or Debian's package.
 
 PYTHON ?= python3
 VENV := .venv
