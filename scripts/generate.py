@@ -130,7 +130,7 @@ Both answer with the same JSON: `pipeline`, `live`, `ready`, `not_ready_because`
 worker's thread is at), `waiting` (what it waits for from a broker, or null), `joined`, `draining`, `lanes`, `lag`,
 `held` (each partition with its offset, kind, why, the most frequent cause, and what releases it) and
 `last_checkpoint`; times are `seconds` ago and `since`, in UTC. The conditions in the table are on its fields, and on
-metrics as Prometheus takes them. Each row is brought about with a real worker in tests/scenarios/probes.
+metrics as Prometheus takes them. Each row is brought about with a real worker in tests/scenarios.
 
 The worker's own watchdog ends a worker that is stuck, with code 7, also where nobody asks. Native code that hangs
 while it holds Python's global lock leaves no thread to do that, nor to answer: the probe times out, which counts as a

@@ -125,9 +125,12 @@ class Watcher:
         self._joined = True
 
     def lanes(self, partitions: Collection[int], change: Change) -> None:
-        """Know the lanes; one that comes again is a new one."""
+        """Know the lanes. One that comes may have been told as held already: by a note of its earlier owner."""
+        if change is Change.ASSIGNED:
+            self._lanes |= frozenset(partitions)
+            return
         gone = frozenset(partitions)
-        self._lanes = self._lanes | gone if change is Change.ASSIGNED else self._lanes - gone
+        self._lanes -= gone
         self._held = _without(self._held, gone)
         self._lags = _without(self._lags, gone)
 

@@ -188,7 +188,7 @@ def test_lanes_that_stay_are_not_opened_again(bench: Bench) -> None:
     assert bench.value("onelane_lanes") == 3
 
 
-def test_a_partition_is_held_until_it_is_released_or_comes_again(bench: Bench) -> None:
+def test_a_partition_is_held_until_it_is_released_or_goes(bench: Bench) -> None:
     """One series a held partition, with its kind; none for the others."""
     bench.told.lanes([0, 1], Change.ASSIGNED)
     for partition in (0, 1):
@@ -196,8 +196,16 @@ def test_a_partition_is_held_until_it_is_released_or_comes_again(bench: Bench) -
     bench.told.released(0)
     held = [sample for sample in bench.scrape() if sample.name == "onelane_held"]
     assert [(one.labels["partition"], one.labels["kind"], one.value) for one in held] == [("1", "refused", 1.0)]
+    bench.told.lanes([1], Change.REVOKED)
     bench.told.lanes([1], Change.ASSIGNED)
     assert bench.value("onelane_held") == 0
+
+
+def test_a_partition_may_come_as_a_held_one(bench: Bench) -> None:
+    """An earlier owner has noted it: the worker tells of the hold first, then of the lane."""
+    bench.told.held(1, 7, Hold(HoldKind.GUARD, "why"))
+    bench.told.lanes([0, 1], Change.ASSIGNED)
+    assert bench.value("onelane_held", partition="1", kind="guard") == 1
 
 
 def test_lag_in_seconds_grows_while_nothing_moves(bench: Bench) -> None:
