@@ -17,8 +17,6 @@ from typing import Final
 import msgspec
 import structlog
 
-from consumer.exits import PipelineError
-
 # Seconds in which a request must have come, and again in which its answer must have gone.
 _PATIENCE: Final = 2.0
 _HEAD_LIMIT: Final = 8192
@@ -30,6 +28,10 @@ _QUEUE: Final = 128
 TEXT: Final = "text/plain; charset=utf-8"
 
 _log = structlog.get_logger()
+
+
+class AddressError(Exception):
+    """An address can't be served; the message says why."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -51,7 +53,7 @@ class Server:
         pages: by path; `/` lists them.
 
     Raises:
-        PipelineError: the address can't be served.
+        AddressError: it can't be served.
     """
 
     def __init__(self, address: str, pages: Pages) -> None:
@@ -61,7 +63,7 @@ class Server:
             self._server = _Listener(family, place, pages)
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or str(error)
-            raise PipelineError(f"operate.http: {address} can't be served: {why}") from None
+            raise AddressError(f"{address} can't be served: {why}") from None
         threading.Thread(target=self._server.serve_forever, name="http", daemon=True).start()
 
     @property

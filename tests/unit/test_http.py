@@ -10,12 +10,11 @@ from http import HTTPStatus
 import pytest
 from structlog.testing import capture_logs
 
-from consumer.exits import ExitCode, PipelineError
 from consumer.hold import Hold, HoldKind
 from consumer.observer import Change, Lag
 from consumer.operate import http
 from consumer.operate.front import Front
-from consumer.operate.http import Page, Server
+from consumer.operate.http import AddressError, Page, Server
 from consumer.operate.pulse import Doing, Pulse
 from tests.support.memory import Clock
 from tests.support.scrape import Answer, ask, samples, status
@@ -172,11 +171,10 @@ def test_it_serves_on_every_form_of_address(address: str) -> None:
     ],
 )
 def test_an_address_that_can_not_be_served_is_refused(server: Server, address: str, why: str) -> None:
-    """The message names the field, the address and the reason; the process would end with code 2."""
+    """The message names the address and the reason."""
     address = address.format(taken=server.address)
-    with pytest.raises(PipelineError, match=rf"^operate\.http: {address} can't be served: .*({why})") as caught:
+    with pytest.raises(AddressError, match=rf"^{address} can't be served: .*({why})"):
         Server(address, {})
-    assert caught.value.code is ExitCode.PIPELINE
 
 
 class Shown:
