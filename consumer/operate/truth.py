@@ -39,7 +39,7 @@ TRUTH: Final = (
         "it has partitions, and nothing to read in them. The age of the last checkpoint grows; that is no fault.",
         "200",
         "200",
-        ('doing.what == "loop"', "lag.events == 0", "waiting == null"),
+        ("joined == true", "lag.events == 0", "waiting == null"),
         ("onelane_ready == 1", "onelane_lag_events == 0", "onelane_broker_wait_seconds == 0"),
     ),
     Row(
