@@ -1,13 +1,16 @@
 """From a pipeline file to something that makes enrichers: model opened, mapping fitted, batches proved."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 
 import msgspec
 
-from consumer.enrich import Enricher
+from consumer.enrich import Enricher, Interpreter
 from consumer.exits import RefusedError
 from consumer.features.plan import ColumnPlan
 from consumer.fit import fit_inputs, fit_outputs
+from consumer.guard import Limits
+from consumer.holds import HoldRule
 from consumer.lane import BatchRule, Reason
 from consumer.model.engines import Engine, find_engine
 from consumer.model.file import ModelFile, Signature, open_interpreter, read_model, read_signature, refuse_state
@@ -53,22 +56,43 @@ class Assembly(msgspec.Struct, frozen=True):
             return Reason.ROWS
         return Reason.BYTES if rows == _most_rows(self.file.spec, self.plan) else Reason.TIME
 
-    def enrichers(self) -> Callable[[], Enricher]:
-        """Return a factory: called once a lane, by the thread that will use what it makes."""
+    def hold_rule(self, *, release: bool) -> HoldRule:
+        """When partitions are held.
+
+        Args:
+            release: let go what is found held.
+        """
+        letters = self.file.spec.dead_letters
+        after = letters.stop_after
+        guard = hashlib.sha256(msgspec.json.encode(after)).hexdigest()[:8]
+        return HoldRule(
+            limits=Limits(after.in_a_row, after.ratio, after.of_last, after.per_minute),
+            serving=f"{self.model.label} {self.file.spec.name}@{self.file.mapping} guard@{guard}",
+            release=release,
+            leave=letters.when_held == "exit",
+        )
+
+    def enrichers(self, watch: Callable[[Runner], Interpreter] = lambda runner: runner) -> Callable[[], Enricher]:
+        """Return a factory: called once a lane, by the thread that will use what it makes.
+
+        Args:
+            watch: may put something around each interpreter.
+        """
+
+        def make() -> Enricher:
+            runner = Runner(self.engine, self.model, self.signature, self.verdict.sizes)
+            return Enricher(self.reader, self.plan, watch(runner), self.predictions, self.layout)
+
         if self.file.spec.model.interpreters == "per_lane":
-            return self._enricher
+            return make
         shared: list[Enricher] = []
 
         def same() -> Enricher:
             if not shared:
-                shared.append(self._enricher())
+                shared.append(make())
             return shared[0]
 
         return same
-
-    def _enricher(self) -> Enricher:
-        runner = Runner(self.engine, self.model, self.signature, self.verdict.sizes)
-        return Enricher(self.reader, self.plan, runner, self.predictions, self.layout)
 
 
 def assemble(file: PipelineFile) -> Assembly:

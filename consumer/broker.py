@@ -43,7 +43,7 @@ class Assignment(Protocol):
         ...
 
     def assigned(self, positions: Positions, notes: Notes) -> None:
-        """Partitions came; each begins at its offset. ``notes`` is what was committed beside it, where anything was."""
+        """Partitions came; each begins at its offset. ``notes``: what was committed beside it, if anything was."""
         ...
 
     def revoked(self, partitions: Collection[int]) -> None:

@@ -45,7 +45,8 @@ class FileBroker:
         """
         del until  # a file does not make anyone wait
         if self._assignment is not None:
-            self._assignment.assigned({_PARTITION: self._next})
+            self._assignment.joined()
+            self._assignment.assigned({_PARTITION: self._next}, {})
             self._assignment = None
         events: list[Event] = []
         for line in self._events:
@@ -72,6 +73,10 @@ class FileBroker:
         """Return the number of the next line."""
         return {_PARTITION: self._next}
 
+    def ends(self) -> Positions:
+        """Return nothing: where a file ends is known when it has ended."""
+        return {}
+
     def checkpoint(self, positions: Positions) -> None:
         """Flush."""
         del positions
@@ -82,9 +87,13 @@ class FileBroker:
         """Never asked for: nothing is undone."""
         raise NotImplementedError("a file can't be written again")
 
-    def hold(self, partition: int) -> None:
-        """Never asked for: nothing is refused."""
-        raise NotImplementedError(f"partition {partition} of a file can't be held")
+    def hold(self, partition: int, note: str = "") -> None:
+        """Never asked for: nothing is refused, and no guard watches a file."""
+        raise NotImplementedError(f"partition {partition} of a file can't be held: {note}")
+
+    def release(self, partition: int, position: int) -> None:
+        """Never asked for: nothing is held."""
+        raise NotImplementedError(f"partition {partition} of a file is not held at {position}")
 
     def close(self) -> None:
         """Leave the files open: they are the caller's."""

@@ -53,11 +53,13 @@ class Lane:
         rule: when a batch closes.
     """
 
-    __slots__ = ("_arrivals", "_bytes", "_events", "_next", "_rule", "partition")
+    __slots__ = ("_arrivals", "_bytes", "_events", "_next", "_reached", "_rule", "held", "partition")
 
     def __init__(self, partition: int, position: int, rule: BatchRule) -> None:
         self.partition = partition
+        self.held = False
         self._rule = rule
+        self._reached: int | None = None
         self.restart(position)
 
     def restart(self, position: int) -> None:
@@ -68,12 +70,23 @@ class Lane:
         # (number of events, when they arrived), oldest first: the wait counts from a batch's own first row.
         self._arrivals: deque[tuple[int, float]] = deque()
 
+    def hold(self, position: int) -> None:
+        """Drop the open batch and stay at ``position``, whatever comes, until released."""
+        self.held = True
+        self.restart(position)
+
+    def release(self) -> None:
+        """Take events again, from where the lane was held."""
+        self.held = False
+
     def extend(self, events: Sequence[Event], now: float) -> None:
-        """Take events of this partition, in order.
+        """Take events of this partition, in order; a held lane leaves them, to be read again.
 
         Raises:
             StaleEventError: the first is older than the lane's position.
         """
+        if self.held:
+            return
         first = events[0].offset()
         if first < self._next:
             raise StaleEventError(f"partition {self.partition}: offset {first} came after {self._next - 1}")
@@ -84,13 +97,21 @@ class Lane:
 
     def advance(self, position: int) -> None:
         """Move past what holds no events (transaction markers, compacted records), where nothing is open."""
-        if not self._events and position > self._next:
+        if not self._events and position > self._next and not self.held:
             self._next = position
 
     @property
     def position(self) -> int:
         """Offset of the oldest open event; for an empty lane, of the next event to come."""
         return self._events[0].offset() if self._events else self._next
+
+    @property
+    def reached(self) -> int | None:
+        """When the oldest open event was written, else the last one taken, in milliseconds since 1970."""
+        if self._events:
+            kind, milliseconds = self._events[0].timestamp()
+            return milliseconds if kind else None
+        return self._reached
 
     @property
     def size(self) -> int:
@@ -121,6 +142,8 @@ class Lane:
         batch, self._events = self._events[:count], self._events[count:]
         self._bytes -= sum(map(len, batch)) + self._rule.row_bytes * count
         self._forget(count)
+        kind, milliseconds = batch[-1].timestamp()
+        self._reached = milliseconds if kind else None
         return batch
 
     def _fitting(self) -> int:

@@ -45,9 +45,7 @@ class Observer(Protocol):
     def lanes(self, partitions: Collection[int], change: Change) -> None:
         """Partitions were assigned, revoked or lost."""
 
-    def batch(
-        self, partition: int, rows: int, letters: Sequence[DeadLetter], reason: Reason, seconds: float
-    ) -> None:
+    def batch(self, partition: int, rows: int, letters: Sequence[DeadLetter], reason: Reason, seconds: float) -> None:
         """A batch was enriched in so many seconds; ``letters`` of its rows are dead letters."""
 
     def too_large(self, letters: Sequence[DeadLetter]) -> None:
@@ -88,9 +86,7 @@ class Observers:
         for observer in self._observers:
             observer.lanes(partitions, change)
 
-    def batch(
-        self, partition: int, rows: int, letters: Sequence[DeadLetter], reason: Reason, seconds: float
-    ) -> None:
+    def batch(self, partition: int, rows: int, letters: Sequence[DeadLetter], reason: Reason, seconds: float) -> None:
         """Pass it on."""
         for observer in self._observers:
             observer.batch(partition, rows, letters, reason, seconds)

@@ -7,26 +7,32 @@ one batch takes. Whatever goes wrong with what was written ends in one of two wa
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter, methodcaller
 from typing import Final, Protocol
 
 from consumer.broker import AbortedError, Broker, EndOfInputError
+from consumer.exits import HeldError
+from consumer.hold import Hold, HoldKind
+from consumer.holds import HoldRule, Holds
 from consumer.lane import BatchRule, Lane, Reason
-from consumer.types import DeadLetter, Event, Positions, Result
+from consumer.observer import Change, Lag, Observer
+from consumer.types import DeadLetter, Event, Notes, Positions, Result
 
 # The longest wait in one poll, in seconds: how soon a signal is seen when nothing happens.
 _IDLE: Final = 0.5
 # How often an idle worker looks whether positions moved past markers, in seconds.
 _SETTLE: Final = 1.0
+# How often the observer is told of the lag, in seconds.
+_TELL: Final = 1.0
 # Pause after an abort, doubled each time up to the longest, in seconds.
 _FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 2.0
-# A record that was refused so often at one offset is not going to be taken.
-_ABORTS: Final = 3
+_LONGEST_PAUSE: Final = 5.0
 # Events asked for at once, where batches are smaller.
 _LEAST_POLL: Final = 64
+
+_NONE: Final[Mapping[int, DeadLetter]] = {}
 
 _partition: Final = methodcaller("partition")
 _deadline: Final = attrgetter("deadline")
@@ -40,38 +46,6 @@ class Enricher(Protocol):
         ...
 
 
-class Observer(Protocol):
-    """Is told what happens: once a batch and once a checkpoint, never once a record."""
-
-    def batch(self, partition: int, results: Sequence[Result], reason: Reason, seconds: float) -> None:
-        """A batch was enriched."""
-        ...
-
-    def too_large(self, letters: Sequence[DeadLetter]) -> None:
-        """Results turned out too large to write."""
-        ...
-
-    def checkpoint(self, seconds: float) -> None:
-        """A checkpoint was made, or found nothing to do."""
-        ...
-
-    def aborted(self, why: str, culprits: Collection[int]) -> None:
-        """What was written since the last checkpoint is undone."""
-        ...
-
-    def held(self, partition: int, position: int, why: str) -> None:
-        """A partition was stopped."""
-        ...
-
-    def lanes(self, partitions: Collection[int], event: str) -> None:
-        """Partitions were assigned, revoked or lost."""
-        ...
-
-    def beat(self, now: float) -> None:
-        """The loop came round."""
-        ...
-
-
 class Worker:
     """Runs lanes between a broker and enrichers.
 
@@ -82,6 +56,7 @@ class Worker:
         checkpoint: seconds between the end of one checkpoint and the next.
         drain: seconds that open batches may take once it is told to stop.
         observer: is told what happens.
+        holds: when partitions are held; never, by default, but for records that the broker refuses.
         clock: monotonic seconds.
         sleep: waits, after an abort.
     """
@@ -95,6 +70,7 @@ class Worker:
         checkpoint: float,
         drain: float,
         observer: Observer,
+        holds: HoldRule | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -111,9 +87,9 @@ class Worker:
         self._written = False
         self._checkpoint_at = clock() + checkpoint
         self._settle_at = self._checkpoint_at
+        self._tell_at = clock()
         self._pause = _FIRST_PAUSE
-        # Partition -> (committed offset, aborts there that its own records caused).
-        self._aborts: dict[int, tuple[int, int]] = {}
+        self._holds = Holds(holds or HoldRule(), broker, observer, clock)
         self._poll_limit = max(rule.rows, _LEAST_POLL)
 
     def run(self, stopping: Callable[[], bool]) -> None:
@@ -121,16 +97,21 @@ class Worker:
 
         Raises:
             FatalBrokerError: there is no going on; nothing was committed that is not durable.
+            HeldError: a partition is held, and that was to end it.
         """
         self._broker.join(self)
+        leaving = ""
         try:
-            while not stopping():
+            while not (leaving or stopping()):
                 self._recovering(self.step)
-                self._observer.beat(self._clock())
+                self._tell()
+                leaving = self._holds.leaving
         except EndOfInputError:
             pass
         self._recovering(self._finish)
         self._broker.close()
+        if leaving:
+            raise HeldError(leaving)
 
     def step(self) -> None:
         """Go round once."""
@@ -143,6 +124,7 @@ class Worker:
         self._equip()
         if events:
             self._take_in(events, now)
+        self._holds.retry(self._lanes)
         lane = self._due(now)
         if lane is not None and (why := lane.due(now)) is not None:
             self._enrich(lane, why)
@@ -150,11 +132,16 @@ class Worker:
 
     # What the broker tells from inside poll.
 
-    def assigned(self, positions: Positions) -> None:
+    def joined(self) -> None:
+        """Pass it on."""
+        self._observer.joined()
+
+    def assigned(self, positions: Positions, notes: Notes) -> None:
         """Open a lane for each partition."""
         for partition, position in positions.items():
-            self._lanes[partition] = Lane(partition, position, self._rule)
-        self._observer.lanes(positions.keys(), "assigned")
+            self._lanes[partition] = lane = Lane(partition, position, self._rule)
+            self._holds.open(lane, notes.get(partition, ""))
+        self._observer.lanes(positions.keys(), Change.ASSIGNED)
 
     def revoked(self, partitions: Collection[int]) -> None:
         """Checkpoint, then drop the lanes: what is open in them is the next owner's."""
@@ -162,18 +149,19 @@ class Worker:
             self._checkpoint()
         finally:
             self._drop(partitions)
-            self._observer.lanes(partitions, "revoked")
+            self._observer.lanes(partitions, Change.REVOKED)
 
     def lost(self, partitions: Collection[int]) -> None:
         """Drop the lanes; nothing of theirs may be committed."""
         self._drop(partitions)
-        self._observer.lanes(partitions, "lost")
+        self._observer.lanes(partitions, Change.LOST)
 
     def stopped(self, partition: int, why: str) -> None:
         """Tell of a partition that the broker can't read on."""
         lane = self._lanes.get(partition)
         if lane is not None:
-            self._observer.held(partition, lane.position, why)
+            lane.hold(lane.position)
+            self._observer.held(partition, lane.position, Hold(HoldKind.OFFSET_GONE, why))
 
     # The loop's parts.
 
@@ -202,13 +190,19 @@ class Worker:
 
     def _enrich(self, lane: Lane, why: Reason) -> None:
         began = self._clock()
-        events = lane.take()
-        results = self._enrichers[lane.partition].enrich(events)
-        self._observer.batch(lane.partition, results, why, self._clock() - began)
+        results = self._enrichers[lane.partition].enrich(lane.take())
+        dead = _dead(results)
+        trip = self._holds.foresee(lane, dead)
+        if trip is not None:  # what comes after it is read again when the partition is released
+            results = results[: trip.rows]
+        letters = [result for result in results if type(result) is DeadLetter] if dead else []
+        self._observer.batch(lane.partition, len(results), letters, why, self._clock() - began)
         self._written = True
-        too_large = self._broker.write(results)
-        if too_large:
-            self._observer.too_large(too_large)
+        late = self._broker.write(results)
+        if late:
+            self._observer.too_large(late)
+            dead = _dead(results, {letter.event.offset(): letter for letter in late})
+        self._holds.count(lane, len(results), dead, results[-1].event.offset() + 1)
 
     def _equip(self) -> None:
         """Make an enricher for each lane that came, outside the callback that told of it."""
@@ -242,6 +236,7 @@ class Worker:
         if self._written:
             self._observer.checkpoint(now - began)
             self._pause = _FIRST_PAUSE
+        self._holds.durable()
         self._written = False
         self._checkpoint_at = now + self._interval
 
@@ -258,7 +253,20 @@ class Worker:
         for partition in partitions:
             self._lanes.pop(partition, None)
             self._enrichers.pop(partition, None)
-            self._aborts.pop(partition, None)
+        self._holds.drop(partitions)
+
+    def _tell(self) -> None:
+        now = self._clock()
+        self._observer.beat(now)
+        if now >= self._tell_at:
+            self._tell_at = now + _TELL
+            ends = self._broker.ends()
+            self._observer.lag(
+                {
+                    partition: Lag(max(0, ends.get(partition, 0) - lane.position), lane.reached)
+                    for partition, lane in self._lanes.items()
+                }
+            )
 
     # When what was written is undone.
 
@@ -266,27 +274,26 @@ class Worker:
         try:
             act()
         except AbortedError as aborted:
-            self._observer.aborted(str(aborted), aborted.culprits)
+            self._observer.aborted(aborted)
             self._rewind(aborted.culprits)
 
     def _rewind(self, culprits: Collection[int]) -> None:
         self._written = False
-        for partition, position in self._broker.rewind().items():
+        positions = self._broker.rewind()
+        for partition, position in positions.items():
             if partition in self._lanes:
                 self._lanes[partition].restart(position)
+        self._holds.undone(self._lanes, positions)
         for partition in culprits:
-            self._count_abort(partition)
+            if partition in self._lanes:
+                self._holds.refused(self._lanes[partition])
         self._sleep(self._pause)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
-    def _count_abort(self, partition: int) -> None:
-        """Stop a partition whose record is refused again and again, rather than spin."""
-        lane = self._lanes.get(partition)
-        if lane is None:
-            return
-        offset, aborts = self._aborts.get(partition, (lane.position, 0))
-        aborts = aborts + 1 if offset == lane.position else 1
-        self._aborts[partition] = (lane.position, aborts)
-        if aborts >= _ABORTS:
-            self._broker.hold(partition)
-            self._observer.held(partition, lane.position, f"{aborts} aborts at one offset")
+
+def _dead(results: Sequence[Result], late: Mapping[int, DeadLetter] = _NONE) -> dict[int, str]:
+    """Return the rows that are dead letters, with their causes; ``late`` are those found in writing, by offset."""
+    if not late:
+        return {row: result.cause.code for row, result in enumerate(results) if type(result) is DeadLetter}
+    told = [late.get(result.event.offset(), result) for result in results]
+    return _dead(told)

@@ -17,6 +17,7 @@ from consumer.exits import ExitCode, OnelaneError, StoppedError
 from consumer.kafka.connect import Connection, connect
 from consumer.operate.figures import Figures
 from consumer.operate.logs import set_up_logs
+from consumer.operate.pulse import Pulse, WatchedInterpreter
 from consumer.operate.watchdog import Watchdog
 from consumer.worker import Worker
 
@@ -35,11 +36,14 @@ _DRAIN = 0.5
     help="Tells workers of one group apart; a worker that comes back under its name takes over at once. "
     "Random by default. [env: ONELANE_INSTANCE]",
 )
-def command(pipeline: Path, instance: str | None) -> None:
+@click.option(
+    "--release", is_flag=True, help="Let partitions go on that were held for too many dead letters; each once."
+)
+def command(pipeline: Path, instance: str | None, *, release: bool) -> None:
     """Enrich a topic until a signal says stop."""
     set_up_logs()
     try:
-        code = _run(pipeline, instance or secrets.token_hex(4))
+        code = _run(pipeline, instance or secrets.token_hex(4), release=release)
     except StoppedError as stopped:
         _log.info("stopped", why=str(stopped))
         code = stopped.code
@@ -52,23 +56,25 @@ def command(pipeline: Path, instance: str | None) -> None:
     sys.exit(code)
 
 
-def _run(path: Path, instance: str) -> ExitCode:
+def _run(path: Path, instance: str, *, release: bool) -> ExitCode:
     file = load_pipeline(path)
     timeout = file.spec.operate.shutdown_timeout
-    watchdog = Watchdog(timeout)
+    pulse = Pulse(file.spec.operate.stuck_after)
+    watchdog = Watchdog(timeout, pulse)
     watchdog.start()
     assembly = assemble(file)
     provenance = (assembly.model.label, f"{file.spec.name}@{file.mapping}")
-    connection = connect(file.spec, instance, provenance, watchdog.stopping)
+    connection = connect(file.spec, instance, provenance, pulse, watchdog.stopping)
     _log.info("started", **_start_line(assembly, connection, instance))
     figures = Figures(time.monotonic)
     worker = Worker(
         connection.broker,
-        assembly.enrichers(),
+        assembly.enrichers(lambda runner: WatchedInterpreter(runner, pulse, lambda _: None)),
         assembly.rule,
         checkpoint=file.spec.checkpoint,
         drain=_DRAIN * timeout,
         observer=figures,
+        holds=assembly.hold_rule(release=release),
     )
     try:
         worker.run(watchdog.stopping)

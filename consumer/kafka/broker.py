@@ -4,23 +4,27 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
-from consumer.broker import AbortedError, Assignment
+from consumer.broker import AbortedError, AbortKind, Assignment
 from consumer.exits import FatalBrokerError
-from consumer.kafka.errors import CALL, REBALANCED, reason, until_done
+from consumer.kafka.errors import CALL, DENIED, REBALANCED, Patience, explained, reason
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet
-from consumer.types import DeadLetter, Event, Positions, Result
+from consumer.operate.pulse import Doing, Pulse
+from consumer.types import DeadLetter, Event, Notes, Positions, Result
 
 _log = structlog.get_logger()
 
 # Fenced again so soon, the other side is alive: two instances with one name would fence each other for ever.
 _FENCED_AGAIN: Final = 60.0
 _FLUSH: Final = 1.0
+# Between two tries to get transactions after the permission was taken away, in seconds.
+_DENIED_PAUSE: Final = 2.0
 
 _NOT_REWOUND: Final = "what was undone has not been rewound yet"
 
@@ -45,13 +49,17 @@ class KafkaBroker(ABC):
     Args:
         group: not joined yet.
         make_outlet: makes an outlet; true asks for a careful one.
+        pulse: knows when the worker is in here.
     """
 
-    def __init__(self, group: Group, make_outlet: Callable[[bool], Outlet]) -> None:
+    def __init__(self, group: Group, make_outlet: Callable[[bool], Outlet], pulse: Pulse) -> None:
         self._group = group
+        self._pulse = pulse
+        self._patience = Patience(pulse)
         self._make_outlet = make_outlet
         self._outlet = make_outlet(False)  # noqa: FBT003 - a callback's argument
-        self._committed: dict[int, int] = {}
+        # Partition -> what is committed: offset and note.
+        self._committed: dict[int, tuple[int, str]] = {}
         # (partition, offset) of events whose enriched record the broker refused, and why.
         self._refused: dict[tuple[int, int], KafkaError] = {}
         self._renewed_at = float("-inf")
@@ -63,13 +71,14 @@ class KafkaBroker(ABC):
         """Join the group."""
         self._assignment = assignment
         self._group.join(self)
+        self._pulse.beat()
 
     def poll(self, until: float, limit: int) -> Sequence[Event]:
         """Return events; see ``consumer.broker.Broker``."""
-        with _final("reading"):
+        with self._pulse.within(Doing.BROKER), _final("reading"):
             events = self._group.poll(until, limit)
             if self._group.came:
-                until_done(self._outlet.count_partitions, "partition counts")
+                self._patience.until_done(self._outlet.count_partitions, "partition counts")
         return events
 
     def positions(self) -> Positions:
@@ -77,13 +86,19 @@ class KafkaBroker(ABC):
         with _final("positions"):
             return self._group.positions()
 
+    def ends(self) -> Positions:
+        """Return where partitions end, as the last fetches told."""
+        with _final("ends"):
+            return self._group.ends()
+
     def write(self, results: Sequence[Result]) -> Sequence[DeadLetter]:
         """Send results; see ``consumer.broker.Broker``."""
         if self._undone:
             raise AbortedError(_NOT_REWOUND)
         try:
-            self._begin()
-            return self._outlet.write(results, self._refused)
+            with self._pulse.within(Doing.BROKER):
+                self._begin()
+                return self._outlet.write(results, self._refused)
         except KafkaException as error:
             raise self._undo(reason(error)) from error
         except AbortedError as aborted:
@@ -91,9 +106,14 @@ class KafkaBroker(ABC):
 
     def checkpoint(self, positions: Positions) -> None:
         """Make what was written durable with the positions; see ``consumer.broker.Broker``."""
+        with self._pulse.within(Doing.BROKER):
+            self._checkpoint(positions)
+
+    def _checkpoint(self, positions: Positions) -> None:
         if self._undone:  # a second rebalance in the poll in which the first one failed
             raise AbortedError(_NOT_REWOUND)
-        changed = {p: offset for p, offset in positions.items() if self._committed.get(p) != offset}
+        marks = {partition: (offset, self._group.note(partition)) for partition, offset in positions.items()}
+        changed = {p: mark[0] for p, mark in marks.items() if self._committed.get(p) != mark}
         if self._written:
             try:
                 done = self._finish(changed)
@@ -106,10 +126,8 @@ class KafkaBroker(ABC):
             done = bool(changed) and self._commit_alone(changed)
         if not done:
             return
-        self._committed.update(changed)
-        self._refused = {
-            (p, offset): why for (p, offset), why in self._refused.items() if offset >= self._committed.get(p, 0)
-        }
+        self._committed.update(marks)
+        self._refused = {(p, at): why for (p, at), why in self._refused.items() if at >= marks.get(p, (0, ""))[0]}
         if self._outlet.careful:  # what was refused is behind us
             self._replace(careful=False)
 
@@ -119,32 +137,38 @@ class KafkaBroker(ABC):
         Returns nothing where the group has moved on without this member: the next poll tells what is lost, and until
         a rewind goes well nothing is written or committed.
         """
-        with _final("going back to what is committed"):
+        with self._pulse.within(Doing.BROKER), _final("going back to what is committed"):
             try:
-                positions = self._group.committed()
+                positions, notes = self._group.committed()
             except KafkaException as error:
                 if reason(error).code() not in REBALANCED:
                     raise
                 return {}
             self._group.seek(positions)
             # The output topic may have been made anew, which can be why this is asked for.
-            until_done(self._outlet.count_partitions, "partition counts")
-        self._committed.update(positions)
+            self._patience.until_done(self._outlet.count_partitions, "partition counts")
+        self._note_committed(positions, notes)
         self._undone = False
         return positions
 
-    def hold(self, partition: int) -> None:
-        """Read no more of a partition."""
-        self._group.hold(partition)
+    def hold(self, partition: int, note: str = "") -> None:
+        """Read no more of a partition; the note goes with its offset."""
+        self._group.hold(partition, note)
+
+    def release(self, partition: int, position: int) -> None:
+        """Read on in a partition that was held."""
+        with _final("reading on"):
+            self._group.release(partition, position)
 
     def close(self) -> None:
         """Leave the group; what is not committed is undone or will be read again."""
-        if self._written:
-            self._written = False
-            with suppress(KafkaException):  # fenced: then another has undone it
-                self._discard()
-        self._group.close()
-        self._outlet.close()
+        with self._pulse.within(Doing.BROKER):
+            if self._written:
+                self._written = False
+                with suppress(KafkaException):  # fenced: then another has undone it
+                    self._discard()
+            self._group.close()
+            self._outlet.close()
 
     def abandon(self) -> None:
         """Leave after an error that nobody understands: nothing may be committed any more, not even while leaving."""
@@ -153,10 +177,14 @@ class KafkaBroker(ABC):
 
     # The group tells of partitions through here, so that this side knows what is committed.
 
-    def assigned(self, positions: Positions) -> None:
+    def joined(self) -> None:
+        """Pass it on."""
+        self._assignment.joined()
+
+    def assigned(self, positions: Positions, notes: Notes) -> None:
         """Note where partitions begin, and pass it on."""
-        self._committed.update(positions)
-        self._assignment.assigned(positions)
+        self._note_committed(positions, notes)
+        self._assignment.assigned(positions, notes)
 
     def revoked(self, partitions: Collection[int]) -> None:
         """Pass it on, then forget the partitions."""
@@ -177,6 +205,9 @@ class KafkaBroker(ABC):
     def stopped(self, partition: int, why: str) -> None:
         """Pass it on."""
         self._assignment.stopped(partition, why)
+
+    def _note_committed(self, positions: Positions, notes: Notes) -> None:
+        self._committed.update({p: (offset, notes.get(p, "")) for p, offset in positions.items()})
 
     def _forget(self, partitions: Collection[int]) -> None:
         for partition in partitions:
@@ -205,19 +236,22 @@ class KafkaBroker(ABC):
 
     def _undo(self, error: KafkaError | None, aborted: AbortedError | None = None) -> AbortedError:
         """Throw away what was written, mend the producer, and return what to raise."""
-        why = error.str() if error is not None else str(aborted)
+        why = explained(error) if error is not None else str(aborted)
+        kind = aborted.kind if aborted is not None else AbortKind.OTHER
         self._written = False
         self._undone = True
-        failed = self._outlet.take_failure()
+        failed, topic = self._outlet.take_failure()
         if failed is not None:
-            why = f"{why} ({failed.str()})"
+            why, kind = f"{why} ({explained(failed, topic)})", AbortKind.UNDELIVERED
         dead = next((told for told in (error, failed) if told is not None and _dead(told)), None) or self._discarded()
         culprits = set(aborted.culprits) if aborted is not None else set()
         if dead is not None:
+            kind = AbortKind.FENCED
             self._renew(dead)
         elif self._outlet.refusal:
+            kind = AbortKind.REFUSED
             culprits |= self._take_care()
-        return AbortedError(why, culprits)
+        return AbortedError(why, culprits, kind)
 
     def _discarded(self) -> KafkaError | None:
         try:
@@ -232,7 +266,7 @@ class KafkaBroker(ABC):
     def _renew(self, error: KafkaError) -> None:
         """Replace a producer that is dead for good, such as one whose transaction the coordinator timed out."""
         now = time.monotonic()
-        if now - self._renewed_at < _FENCED_AGAIN:
+        if now - self._renewed_at < _FENCED_AGAIN and error.code() not in DENIED:
             raise FatalBrokerError(
                 "the producer died twice within a minute; if it was fenced, another worker runs under the same "
                 f"--instance name: {error.str()}"
@@ -259,12 +293,12 @@ class KafkaBroker(ABC):
     def _replace(self, *, careful: bool) -> None:
         self._outlet.close()
         self._outlet = self._make_outlet(careful)
-        until_done(self._outlet.count_partitions, "partition counts")
+        self._patience.until_done(self._outlet.count_partitions, "partition counts")
 
     def _commit_alone(self, changed: Positions) -> bool:
         """Commit positions that no record goes with; false where the group has moved on, and will say so itself."""
         try:
-            until_done(lambda: self._group.commit(changed), "commit")
+            self._patience.until_done(lambda: self._group.commit(changed), "commit")
         except KafkaException as error:
             if reason(error).code() not in REBALANCED:
                 raise FatalBrokerError(f"offsets can't be committed: {reason(error).str()}") from error
@@ -276,16 +310,36 @@ class KafkaBroker(ABC):
 class ExactlyOnce(KafkaBroker):
     """Results and offsets in one transaction (KIP-98, KIP-447)."""
 
-    def __init__(self, group: Group, make_outlet: Callable[[bool], Outlet]) -> None:
-        def ready(careful: bool) -> Outlet:  # noqa: FBT001 - a callback's argument
-            outlet = make_outlet(careful)
-            try:
-                until_done(lambda: outlet.producer.init_transactions(CALL), "init_transactions")
-            except KafkaException as error:
-                raise FatalBrokerError(f"no transactions: {reason(error).str()}") from error
-            return outlet
+    def __init__(self, group: Group, make_outlet: Callable[[bool], Outlet], pulse: Pulse) -> None:
+        self._make_bare = make_outlet
+        self._joined = False
+        super().__init__(group, self._ready, pulse)
 
-        super().__init__(group, ready)
+    def join(self, assignment: Assignment) -> None:
+        """Join the group."""
+        super().join(assignment)
+        self._joined = True
+
+    def _ready(self, careful: bool) -> Outlet:  # noqa: FBT001 - a callback's argument
+        """Return an outlet that may begin transactions.
+
+        A worker that is at work waits for a permission that was taken away; one that starts says that it lacks it.
+        """
+        while True:
+            outlet = self._make_bare(careful)
+            try:
+                self._patience.until_done(partial(outlet.producer.init_transactions, CALL), "init_transactions")
+            except KafkaException as error:
+                why = reason(error)
+                if why.code() not in DENIED or not self._joined:
+                    raise FatalBrokerError(f"no transactions: {explained(why)}") from error
+                _log.warning("waiting for a permission", error=explained(why))
+                outlet.close()
+                self._pulse.waits("init_transactions")
+                time.sleep(_DENIED_PAUSE)
+            else:
+                self._pulse.answered()
+                return outlet
 
     def _begin(self) -> None:
         if not self._written:
@@ -295,15 +349,18 @@ class ExactlyOnce(KafkaBroker):
     def _finish(self, changed: Positions) -> bool:
         producer, group = self._outlet.producer, self._group
         offsets = group.offsets(changed)
-        until_done(lambda: producer.send_offsets_to_transaction(offsets, group.metadata(), CALL), "send offsets")
-        until_done(lambda: producer.commit_transaction(CALL), "commit transaction")
+        self._patience.until_done(
+            lambda: producer.send_offsets_to_transaction(offsets, group.metadata(), CALL), "send offsets"
+        )
+        self._patience.until_done(lambda: producer.commit_transaction(CALL), "commit transaction")
         return True
 
     def _discard(self) -> None:
-        until_done(lambda: self._outlet.producer.abort_transaction(CALL), "abort transaction")
+        self._patience.until_done(lambda: self._outlet.producer.abort_transaction(CALL), "abort transaction")
 
     def _lose(self) -> None:
-        raise self._undo(None, AbortedError("partitions were lost with a transaction open"))
+        why = AbortedError("partitions were lost with a transaction open", kind=AbortKind.LOST)
+        raise self._undo(None, why)
 
 
 class AtLeastOnce(KafkaBroker):
@@ -314,10 +371,10 @@ class AtLeastOnce(KafkaBroker):
 
     def _finish(self, changed: Positions) -> bool:
         while self._outlet.producer.flush(_FLUSH):
-            pass
-        failed = self._outlet.take_failure()
-        if failed is not None:
-            raise KafkaException(failed)
+            self._pulse.waits("deliveries")
+        self._pulse.answered()
+        if self._outlet.failure is not None:
+            raise KafkaException(self._outlet.failure)
         return bool(changed) and self._commit_alone(changed)
 
     def _discard(self) -> None:

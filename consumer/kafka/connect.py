@@ -9,11 +9,12 @@ import msgspec
 from consumer.exits import PipelineError
 from consumer.kafka.broker import AtLeastOnce, ExactlyOnce, KafkaBroker
 from consumer.kafka.checks import Topics, ask_limits, check_topics
-from consumer.kafka.errors import reason
+from consumer.kafka.errors import Patience, reason
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet, Outputs
 from consumer.kafka.settings import ClientSettings, client_settings
 from consumer.operate.logs import client_log
+from consumer.operate.pulse import Pulse, Wait
 from consumer.pipeline.spec import Pipeline
 
 
@@ -25,13 +26,16 @@ class Connection(msgspec.Struct, frozen=True):
     versions: dict[str, str]
 
 
-def connect(spec: Pipeline, instance: str, provenance: tuple[str, str], stopping: Callable[[], bool]) -> Connection:
+def connect(
+    spec: Pipeline, instance: str, provenance: tuple[str, str], pulse: Pulse, stopping: Callable[[], bool]
+) -> Connection:
     """Check the topics and open the clients.
 
     Args:
         spec: the pipeline; its settings have been checked.
         instance: tells workers of one group apart.
         provenance: model and pipeline, as dead letters carry them.
+        pulse: knows when the worker is in a call to a broker.
         stopping: whether to give up waiting for a broker.
 
     Raises:
@@ -43,8 +47,8 @@ def connect(spec: Pipeline, instance: str, provenance: tuple[str, str], stopping
         settings = _logged(client_settings(spec, instance, None))
         topics = check_topics(spec, settings.admin, stopping)
         kind = ExactlyOnce if spec.delivery == "exactly_once" else AtLeastOnce
-        group = Group(settings.consumer, spec.input.topic, spec.input.start)
-        broker = kind(group, Outlets(spec, instance, provenance, topics))
+        group = Group(settings.consumer, spec.input.topic, spec.input.start, Patience(pulse))
+        broker = kind(group, Outlets(spec, instance, provenance, topics, pulse), pulse)
     except confluent_kafka.KafkaException as error:
         raise PipelineError(f"kafka: librdkafka refuses a setting: {reason(error).str()}") from error
     versions: dict[str, str] = {
@@ -62,13 +66,17 @@ class Outlets:
         instance: tells workers of one group apart.
         provenance: model and pipeline, as dead letters carry them.
         topics: as they are at the start.
+        wait: is told of waits for the brokers.
     """
 
-    def __init__(self, spec: Pipeline, instance: str, provenance: tuple[str, str], topics: Topics) -> None:
+    def __init__(
+        self, spec: Pipeline, instance: str, provenance: tuple[str, str], topics: Topics, wait: Wait
+    ) -> None:
         self._spec = spec
         self._instance = instance
         self._provenance = provenance
         self._limits = topics.limits
+        self._wait = wait
         self._made = False
 
     def __call__(self, careful: bool) -> Outlet:  # noqa: FBT001 - a callback's argument
@@ -87,7 +95,7 @@ class Outlets:
             limit=limits[0] if limits else None,
         )
         settings = _logged(client_settings(spec, self._instance, limits))
-        return Outlet(settings.producer, outputs, careful=careful)
+        return Outlet(settings.producer, outputs, self._wait, careful=careful)
 
     def _known_limits(self) -> tuple[int, int] | None:
         limits = self._limits

@@ -10,6 +10,8 @@ from typing import Final, TypeVar
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
+from consumer.operate.pulse import Wait
+
 T = TypeVar("T")
 
 # Seconds that one call may take; a frozen broker makes calls take far longer, which the watchdog is for.
@@ -37,6 +39,14 @@ REFUSED: Final = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_RECORD, KafkaError.INVALID_MSG}
 )
 
+# What a worker lacks a permission for, and which; somebody may grant it any time.
+DENIED: Final = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "Read on the input topic, Write and Describe on the other two",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "Read on the group",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "Write and Describe on the transactional id",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "IdempotentWrite on the cluster",
+}
+
 # Ours: what an abort throws away.
 PURGED: Final = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001
 
@@ -49,30 +59,58 @@ def reason(error: KafkaException) -> KafkaError:
     return found
 
 
-def until_done(call: Callable[[], T], what: str, pause: Callable[[float], None] = time.sleep) -> T:
-    """Call again for as long as the error is retriable: after a commit that timed out nothing else is legal.
+class Patience:
+    """Calls again for as long as an error is one that passes.
 
-    Says since when it waits. Ends with the first success or the first error of another kind.
+    Args:
+        wait: is told what is waited for.
+        pause: waits between two tries.
     """
-    began = said = time.monotonic()
-    while True:
-        try:
-            return call()
-        except KafkaException as error:
-            why = reason(error)
-            if not _again(why):
-                raise
-            now = time.monotonic()
-            if now - said > _LOUD_AFTER or said == began:
-                said = now
-                _log.warning("waiting for the broker", call=what, seconds=round(now - began, 1), error=why.str())
-            pause(_PAUSE)
+
+    def __init__(self, wait: Wait, pause: Callable[[float], None] = time.sleep) -> None:
+        self.wait = wait
+        self._pause = pause
+
+    def until_done(self, call: Callable[[], T], what: str) -> T:
+        """Return what a call gives at its first success; after a commit that timed out nothing else is legal.
+
+        Says since when it waits, and what permission is missing, if that is it.
+
+        Raises:
+            KafkaException: the first error of another kind.
+        """
+        began = said = time.monotonic()
+        while True:
+            try:
+                answer = call()
+            except KafkaException as error:
+                why = reason(error)
+                if not _again(why):
+                    raise
+                now = time.monotonic()
+                if now - said > _LOUD_AFTER or said == began:
+                    said = now
+                    seconds = round(now - began, 1)
+                    _log.warning("waiting for the broker", call=what, seconds=seconds, error=explained(why))
+                self.wait.waits(what)
+                self._pause(_PAUSE)
+            else:
+                if said != began:
+                    self.wait.answered()
+                return answer
+
+
+def explained(error: KafkaError, topic: str | None = None) -> str:
+    """Return an error's text, with the topic and the permission that it is about."""
+    where = f"topic {topic}: " if topic else ""
+    denied = DENIED.get(error.code())
+    return f"{where}{error.str()}" + (f" (grant {denied})" if denied else "")
 
 
 def _again(error: KafkaError) -> bool:
     if error.fatal() or error.txn_requires_abort():
         return False
-    return bool(error.retriable()) or error.code() in _TRANSPORT
+    return bool(error.retriable()) or error.code() in _TRANSPORT or error.code() in DENIED
 
 
 # Not marked retriable outside transactions, though nothing is wrong but the way to the broker.

@@ -5,18 +5,18 @@ position has moved past them, so callbacks keep what went wrong, and it is raise
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, cast
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from consumer.broker import AbortedError, Assignment
+from consumer.broker import AbortedError, AbortKind, Assignment
 from consumer.exits import FatalBrokerError
-from consumer.kafka.errors import CALL, reason, until_done
+from consumer.kafka.errors import CALL, Patience, explained, reason
 from consumer.operate.logs import Seldom
-from consumer.types import Event, Positions
+from consumer.types import Event, Notes, Positions
 
 _log = structlog.get_logger()
 
@@ -24,6 +24,7 @@ _log = structlog.get_logger()
 FIRST_JOIN: Final = 30.0
 _RETRY: Final = 1.0
 _ASK: Final = 1.0
+_SEE: Final = 2.0
 
 
 class Group:
@@ -33,11 +34,13 @@ class Group:
         settings: of the consumer.
         topic: what it reads.
         start: where to begin in a partition in which the group has never committed: earliest, latest or error.
+        patience: waits for brokers.
     """
 
-    def __init__(self, settings: Mapping[str, Any], topic: str, start: str) -> None:
+    def __init__(self, settings: Mapping[str, Any], topic: str, start: str, patience: Patience) -> None:
         self._topic = topic
         self._start = start
+        self._patience = patience
         self._consumer = Consumer({**settings, "error_cb": self._client_error})
         self._seldom = Seldom()
         self._join_by: float | None = None
@@ -50,7 +53,11 @@ class Group:
         # What came and went inside the current poll.
         self._came: dict[int, int] = {}
         self._went: set[int] = set()
-        self._held: set[int] = set()
+        # Held partitions, each with what is committed beside its offset.
+        self._notes: dict[int, str] = {}
+        # Since when no broker answers, and when to see again whether one does; None where nothing is amiss.
+        self._silent_since: float | None = None
+        self._see_at = 0.0
 
     def join(self, assignment: Assignment) -> None:
         """Subscribe; the assignment is told of partitions from within ``poll``."""
@@ -69,6 +76,8 @@ class Group:
         self._went.clear()
         if self._join_by is not None:
             self._see_whether_joined(self._join_by)
+        if self._silent_since is not None and time.monotonic() >= self._see_at:
+            self._see_whether_back(self._silent_since)
         if self._unresolved and time.monotonic() >= self._ask_at:
             self._resolve([next(iter(self._unresolved))])  # one at a time: one that is pending holds up no other
         messages = self._take(until, limit)
@@ -85,6 +94,7 @@ class Group:
         # A spare member of a KIP-848 group is told of no assignment; the id is what both protocols give a member.
         if self._consumer.memberid():
             self._join_by = None
+            self._assignment.joined()
         elif time.monotonic() > deadline:
             raise FatalBrokerError(f"never joined the group within {FIRST_JOIN:.0f} s: {self._last_words}")
 
@@ -105,12 +115,29 @@ class Group:
 
     def positions(self) -> Positions:
         """Return the offset after the last event taken, past transaction markers; only right between polls."""
-        wanted = [TopicPartition(self._topic, partition) for partition in self._positions]
-        return {place.partition: place.offset for place in self._consumer.position(wanted) if place.offset >= 0}
+        return _offsets(
+            place for place in self._consumer.position(self._places(self._positions)) if place.offset >= 0
+        )
+
+    def ends(self) -> Positions:
+        """Return where each partition ends, as its last fetch told: of a held one, as it was when it was held."""
+        ends = {}
+        for partition in self._positions:
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
+            if high >= 0:
+                ends[partition] = high
+        return ends
 
     def offsets(self, positions: Positions) -> list[TopicPartition]:
-        """Return positions as offsets to commit."""
-        return [TopicPartition(self._topic, partition, offset) for partition, offset in positions.items()]
+        """Return positions as offsets to commit, with the notes of held partitions: a commit without erases them."""
+        return [
+            TopicPartition(self._topic, partition, offset, self.note(partition))
+            for partition, offset in positions.items()
+        ]
+
+    def note(self, partition: int) -> str:
+        """Return what is to be committed beside a partition's offset; empty where it is not held."""
+        return self._notes.get(partition, "")
 
     def metadata(self) -> Any:  # noqa: ANN401 - an opaque object of librdkafka
         """Return what a transaction needs to commit offsets for this member's generation.
@@ -120,7 +147,7 @@ class Group:
         """
         metadata = self._consumer.consumer_group_metadata()
         if not self._consumer.memberid():
-            raise AbortedError("the group has dropped this member")
+            raise AbortedError("the group has dropped this member", kind=AbortKind.LOST)
         return metadata
 
     def commit(self, positions: Positions) -> None:
@@ -133,27 +160,34 @@ class Group:
             if place.error is not None:
                 raise KafkaException(place.error)
 
-    def committed(self) -> Positions:
-        """Return the committed offsets of the assigned partitions, once no transaction is pending on them.
+    def committed(self) -> tuple[Positions, Notes]:
+        """Return the committed offsets of the assigned partitions, once no transaction is pending on them, and notes.
 
         isolation.level=read_committed makes the broker answer with stable offsets only (KIP-447).
         """
-        wanted = [TopicPartition(self._topic, partition) for partition in self._positions]
+        wanted = self._places(self._positions)
         if not wanted:
-            return {}
-        answer = until_done(lambda: self._ask_committed(wanted, CALL), "committed offsets")
-        return {place.partition: place.offset for place in answer}
+            return {}, {}
+        answer = self._patience.until_done(lambda: self._ask_committed(wanted, CALL), "committed offsets")
+        return _offsets(answer), _notes(answer)
 
     def seek(self, positions: Positions) -> None:
         """Read on from the given offsets."""
-        for place in self.offsets(positions):
-            until_done(partial(self._consumer.seek, place), "seek")
+        for partition, offset in positions.items():
+            place = TopicPartition(self._topic, partition, offset)
+            self._patience.until_done(partial(self._consumer.seek, place), "seek")
         self._positions.update(positions)
 
-    def hold(self, partition: int) -> None:
-        """Read no more of a partition until it is assigned anew."""
-        self._held.add(partition)
-        self._consumer.pause([TopicPartition(self._topic, partition)])
+    def hold(self, partition: int, note: str = "") -> None:
+        """Read no more of a partition until it is released or assigned anew; ``note`` goes with its offset."""
+        self._notes[partition] = note
+        self._consumer.pause(self._places([partition]))
+
+    def release(self, partition: int, position: int) -> None:
+        """Read on in a held partition."""
+        self._notes.pop(partition, None)
+        self.seek({partition: position})
+        self._consumer.resume(self._places([partition]))
 
     def close(self) -> None:
         """Leave the group."""
@@ -180,8 +214,9 @@ class Group:
         of its time, in which nothing else goes on, so it is a short one.
         """
         asked = sorted(partitions)
+        notes: Notes = {}
         try:
-            positions = self._first_positions(asked)
+            positions, notes = self._first_positions(asked)
         except KafkaException as error:
             if reason(error).fatal():
                 raise FatalBrokerError(f"no offsets to begin from: {reason(error).str()}") from error
@@ -192,25 +227,25 @@ class Group:
             self._unresolved.pop(partition, None)  # and to the end of the queue, if it is to be asked again
             if partition not in positions:
                 self._unresolved[partition] = None
-        places = self.offsets(positions)
+        places = [TopicPartition(self._topic, partition, offset) for partition, offset in positions.items()]
         self._consumer.incremental_assign(places)
-        self._held -= positions.keys()
         self._consumer.resume(places)  # a pause outlives revocation and assignment
         self._positions.update(positions)
         self._came.update(positions)
-        self._assignment.assigned(positions)
+        self._assignment.assigned(positions, notes)
 
-    def _first_positions(self, partitions: Collection[int]) -> dict[int, int]:
-        wanted = [TopicPartition(self._topic, partition) for partition in partitions]
+    def _first_positions(self, partitions: Collection[int]) -> tuple[dict[int, int], Notes]:
+        wanted = self._places(partitions)
         if not wanted:
-            return {}
-        found = {place.partition: place.offset for place in self._ask_committed(wanted, _ASK)}
+            return {}, {}
+        answer = self._ask_committed(wanted, _ASK)
+        found = _offsets(answer)
         new = {partition: self._beginning(partition) for partition, offset in found.items() if offset < 0}
         if new:
             # Committed at once: a member that dies before its first checkpoint must not make its successor
             # resolve `latest` anew, past the events in between.
             self.commit(new)
-        return found | new
+        return found | new, _notes(answer)
 
     def _beginning(self, partition: int) -> int:
         if self._start == "error":
@@ -234,13 +269,13 @@ class Group:
             self._drop(partitions)
 
     def _drop(self, partitions: Sequence[int]) -> None:
-        ours = [TopicPartition(self._topic, p) for p in partitions if p in self._positions]
+        ours = self._places(p for p in partitions if p in self._positions)
         self._went.update(partitions)
         for partition in partitions:
             self._unresolved.pop(partition, None)
             self._positions.pop(partition, None)
             self._came.pop(partition, None)
-            self._held.discard(partition)
+            self._notes.pop(partition, None)
         self._consumer.incremental_unassign(ours)
 
     def _still_ours(self, messages: list[Message]) -> list[Message]:
@@ -250,7 +285,25 @@ class Group:
             self.seek(back)
         return [m for m in messages if m.error() is not None or m.partition() not in self._went]
 
+    def _places(self, partitions: Iterable[int]) -> list[TopicPartition]:
+        return [TopicPartition(self._topic, partition) for partition in partitions]
+
     # Errors.
+
+    def _see_whether_back(self, since: float) -> None:
+        """Ask whether a broker answers: the client tells when none does any more, not when one does again."""
+        try:
+            self._consumer.list_topics(self._topic, timeout=_ASK)
+        except KafkaException as error:
+            now = time.monotonic()
+            self._see_at = now + _SEE
+            self._patience.wait.waits("a broker")
+            if self._seldom("no broker"):
+                _log.warning("no broker answers", seconds=round(now - since, 1), error=reason(error).str())
+        else:
+            self._silent_since = None
+            self._patience.wait.answered()
+            _log.info("the brokers answer", after_seconds=round(time.monotonic() - since, 1))
 
     def _ask_committed(self, wanted: list[TopicPartition], seconds: float) -> list[TopicPartition]:
         """Return committed offsets; one that can't be told is an error, not one that was never committed."""
@@ -273,12 +326,22 @@ class Group:
             self.hold(partition)
             self._assignment.stopped(partition, f"its committed offset is gone from the broker: {error.str()}")
         else:
-            self._last_words = error.str()
+            self._last_words = explained(error, message.topic())
             if self._seldom(error.name()):
-                _log.warning("error from the broker", **where, error=error.str(), code=error.name())
+                _log.warning("error from the broker", **where, error=self._last_words, code=error.name())
         return False
 
     def _client_error(self, error: KafkaError) -> None:
         self._last_words = error.str()
+        if error.code() == KafkaError._ALL_BROKERS_DOWN and self._silent_since is None:  # noqa: SLF001
+            self._silent_since, self._see_at = time.monotonic(), 0.0
         if self._seldom(error.name()):
             _log.warning("trouble with the brokers", error=error.str(), code=error.name())
+
+
+def _offsets(places: Iterable[TopicPartition]) -> dict[int, int]:
+    return {place.partition: place.offset for place in places}
+
+
+def _notes(places: Iterable[TopicPartition]) -> dict[int, str]:
+    return {place.partition: place.metadata for place in places if place.metadata}

@@ -10,11 +10,12 @@ import msgspec
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from consumer.broker import AbortedError
+from consumer.broker import AbortedError, AbortKind
 from consumer.deadletter.causes import Code, clipped
 from consumer.deadletter.headers import encode
-from consumer.kafka.errors import PURGED, REFUSED, reason
+from consumer.kafka.errors import PURGED, REFUSED, explained, reason
 from consumer.operate.logs import Seldom
+from consumer.operate.pulse import Wait
 from consumer.types import Cause, DeadLetter, Enriched, Event, Headers, Result, Stage
 
 _log = structlog.get_logger()
@@ -58,17 +59,20 @@ class Outlet:
     Args:
         settings: of the producer.
         outputs: where results go.
+        wait: is told of waits for room in the queue.
         careful: send each record in a batch of its own, to find out which one the broker refuses.
     """
 
-    def __init__(self, settings: Mapping[str, Any], outputs: Outputs, *, careful: bool = False) -> None:
+    def __init__(self, settings: Mapping[str, Any], outputs: Outputs, wait: Wait, *, careful: bool = False) -> None:
         one_by_one = {"batch.num.messages": 1} if careful else {}
         self._outputs = outputs
+        self._wait = wait
         self.careful = careful
         self._seldom = Seldom()
         self._limit = outputs.limit
         # Deliveries that failed since the last look: the first error, whether the broker refused a record, which.
         self._failed: KafkaError | None = None
+        self._failed_topic: str | None = None
         self.refused: dict[tuple[int, int], KafkaError] = {}
         self.refusal = False
         self._keep_enriched = self._keep_dead = False
@@ -145,10 +149,15 @@ class Outlet:
         self._send(self._outputs.enriched, result.value, event, where, event.headers())
         return None
 
-    def take_failure(self) -> KafkaError | None:
-        """Return the first failure of a delivery since the last call, if there was one."""
+    @property
+    def failure(self) -> KafkaError | None:
+        """The first failure of a delivery since it was taken, if there was one."""
+        return self._failed
+
+    def take_failure(self) -> tuple[KafkaError | None, str | None]:
+        """Return the first failure of a delivery since the last call, if there was one, and its topic."""
         failed, self._failed = self._failed, None
-        return failed
+        return failed, self._failed_topic
 
     def close(self) -> None:
         """Let go of the producer, and of all that it has not sent."""
@@ -171,6 +180,7 @@ class Outlet:
                 f"the dead letter of {event.topic()}[{event.partition()}]@{event.offset()} is larger than "
                 f"{self._outputs.dead} takes: raise its max.message.bytes",
                 culprits=[event.partition()],
+                kind=AbortKind.REFUSED,
             ) from error
         return letter
 
@@ -179,14 +189,19 @@ class Outlet:
         more: dict[str, Any] = {"headers": list(headers)} if headers else {}
         if self.careful:
             more["on_delivery"] = partial(self._careful_delivery, event)
+        full = False
         while True:
             try:
                 self.producer.produce(topic, value, event.key(), where, **more)
             except BufferError:
+                full = True
+                self._wait.waits("room in the producer's queue")
                 self.producer.poll(_QUEUE_WAIT)
                 if self._failed is not None:
-                    raise AbortedError(f"records can't be delivered: {self._failed.str()}") from None
+                    raise AbortedError("records can't be delivered") from None
             else:
+                if full:
+                    self._wait.answered()
                 return
 
     def _too_large(self, result: Enriched) -> bool:
@@ -205,8 +220,8 @@ class Outlet:
         if error is None or error.code() in PURGED:
             return
         if self._failed is None:
-            self._failed = error
-            _log.warning("a record was not delivered", topic=message.topic(), error=error.str(), code=error.name())
+            self._failed, self._failed_topic = error, message.topic()
+            _log.warning("a record was not delivered", error=explained(error, message.topic()), code=error.name())
         if error.code() in REFUSED:
             self.refusal = True
 

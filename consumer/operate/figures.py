@@ -1,13 +1,16 @@
-"""The figures of a run: told once a batch, logged once a minute and once at the end."""
+"""The figures of a run and what is told in the log: one observer, with a line a minute and one at the end."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
 
+from consumer.broker import AbortedError
+from consumer.hold import RELEASED_BY, Hold
 from consumer.lane import Reason
-from consumer.types import DeadLetter, Result
+from consumer.observer import Change, Lag
+from consumer.types import DeadLetter
 
 _EVERY: Final = 60.0
 
@@ -34,14 +37,19 @@ class Figures:
         self._checkpoint_seconds = 0.0
         self._lanes: set[int] = set()
         self._held: set[int] = set()
+        self._lag = 0
 
-    def batch(self, partition: int, results: Sequence[Result], reason: Reason, seconds: float) -> None:
+    def joined(self) -> None:
+        """Log that the group has taken this worker in."""
+        _log.info("joined the group")
+
+    def batch(self, partition: int, rows: int, letters: Sequence[DeadLetter], reason: Reason, seconds: float) -> None:
         """Count a batch."""
         del partition
-        self.events += len(results)
+        self.events += rows
         self.closed[reason] += 1
         self._enrich_seconds += seconds
-        self.dead.update([result.cause.code for result in results if type(result) is DeadLetter])
+        self.dead.update(letter.cause.code for letter in letters)
 
     def too_large(self, letters: Sequence[DeadLetter]) -> None:
         """Count results that became dead letters when they were written."""
@@ -52,24 +60,47 @@ class Figures:
         self.checkpoints += 1
         self._checkpoint_seconds += seconds
 
-    def aborted(self, why: str, culprits: Collection[int]) -> None:
+    def aborted(self, aborted: AbortedError) -> None:
         """Count and log an abort: what was counted since the last checkpoint will be counted again."""
         self.aborts += 1
-        _log.warning("rewound to the last checkpoint", why=why, culprits=sorted(culprits))
+        _log.warning(
+            "rewound to the last checkpoint",
+            why=str(aborted),
+            kind=str(aborted.kind),
+            culprits=sorted(aborted.culprits),
+        )
 
-    def held(self, partition: int, position: int, why: str) -> None:
-        """Log a partition that was stopped."""
+    def held(self, partition: int, position: int, hold: Hold) -> None:
+        """Log a partition that was stopped; the line that somebody should be woken for."""
         self._held.add(partition)
-        _log.error("partition stopped", partition=partition, offset=position, why=why)
+        cause = {"cause": hold.cause} if hold.cause else {}
+        _log.error(
+            "partition held",
+            partition=partition,
+            offset=position,
+            kind=str(hold.kind),
+            why=hold.why,
+            **cause,
+            released_by=RELEASED_BY[hold.kind],
+        )
 
-    def lanes(self, partitions: Collection[int], event: str) -> None:
+    def released(self, partition: int) -> None:
+        """Log a partition that goes on."""
+        self._held.discard(partition)
+        _log.warning("partition released", partition=partition)
+
+    def lanes(self, partitions: Collection[int], change: Change) -> None:
         """Log partitions that came or went."""
-        if event == "assigned":
+        if change is Change.ASSIGNED:
             self._lanes.update(partitions)
         else:
             self._lanes.difference_update(partitions)
-        self._held.difference_update(partitions)
-        _log.info(f"partitions {event}", partitions=sorted(partitions), lanes=len(self._lanes))
+            self._held.difference_update(partitions)
+        _log.info(f"partitions {change}", partitions=sorted(partitions), lanes=len(self._lanes))
+
+    def lag(self, lags: Mapping[int, Lag]) -> None:
+        """Keep the sum, for the next line."""
+        self._lag = sum(lag.events for lag in lags.values())
 
     def beat(self, now: float) -> None:
         """Log the figures once a minute."""
@@ -89,6 +120,7 @@ class Figures:
             "checkpoints": self.checkpoints,
             "aborts": self.aborts,
             "lanes": len(self._lanes),
+            "lag": self._lag,
             "held": sorted(self._held),
             "enrich_seconds": round(self._enrich_seconds, 3),
             "checkpoint_seconds": round(self._checkpoint_seconds, 3),

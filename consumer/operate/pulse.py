@@ -1,4 +1,4 @@
-"""What the worker's thread is doing, and since when: written by that thread alone, read by the probes and the watchdog."""
+"""What the worker's thread is at, and since when: written by that thread alone, read by probes and watchdog."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -8,8 +8,8 @@ from typing import Final, Protocol
 
 from consumer.model.tensors import Array
 
-# One call into Kafka's client, or the start: far longer than any that came back (a frozen broker has made one take 35 s,
-# and until an absent broker is back each try counts anew).
+# One call into Kafka's client, or the start: far longer than any that came back (a frozen broker has made one take
+# 35 s), while each new try for an absent broker counts anew.
 CALL_LIMIT: Final = 300.0
 
 

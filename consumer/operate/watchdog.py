@@ -12,27 +12,39 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from typing import Final
 
 import structlog
 
 from consumer.exits import ExitCode
+from consumer.operate.pulse import Pulse
 
 _log = structlog.get_logger()
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _NEVER: Final = float("inf")
+# How often to look at the pulse, in seconds.
+_LOOK: Final = 0.5
 
 
 class Watchdog:
     """Turns the first signal into ``stopping``, and ends the process by force after a deadline or a second signal.
 
+    It also looks whether the worker's thread is stuck: then it logs all stacks, once, leaves the probes some seconds
+    to tell of it, and ends the process.
+
     Args:
         timeout: seconds from the first signal to the end by force.
+        pulse: what the worker's thread is at.
+        grace: seconds that a stuck process stays, for a probe to see why.
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, pulse: Pulse, grace: float = 5.0) -> None:
         self._timeout = timeout
+        self._grace = grace
+        self._pulse = pulse
+        self._stuck_since: float | None = None
         self._stopping = threading.Event()
         self._code = ExitCode.FORCED
         self._deadline = _NEVER
@@ -59,12 +71,29 @@ class Watchdog:
 
     def _watch(self) -> None:
         while True:
-            left = None if self._deadline == _NEVER else max(0.0, self._deadline - time.monotonic())
+            left = min(_LOOK, max(0.0, self._deadline - time.monotonic()))
             ready, _, _ = select.select([self._reader], [], [], left)
-            if not ready:
-                self._end("the shutdown time-out is over; what was not committed will be read again")
-            for number in self._reader.recv(64):
+            for number in self._reader.recv(64) if ready else b"":
                 self._signal(number)
+            if time.monotonic() >= self._deadline:
+                self._end("the shutdown time-out is over; what was not committed will be read again")
+            self._look()
+
+    def _look(self) -> None:
+        """End a process whose worker's thread has been at one thing for too long."""
+        if not self._pulse.stuck:
+            self._stuck_since = None
+            return
+        now = time.monotonic()
+        if self._stuck_since is None:
+            self._stuck_since = now
+            doing, seconds = self._pulse.doing
+            _log.error(
+                "stuck", doing=str(doing), seconds=round(seconds, 1), ends_in_seconds=self._grace, stacks=_stacks()
+            )
+        elif now - self._stuck_since >= self._grace:
+            self._code = ExitCode.STUCK
+            self._end("nothing has moved; what was not committed will be read again")
 
     def _signal(self, number: int) -> None:
         if number not in _SIGNALS:
@@ -81,3 +110,12 @@ class Watchdog:
         _log.error("ended by force", why=why, code=int(self._code))
         sys.stderr.flush()
         os._exit(self._code)
+
+
+def _stacks() -> dict[str, list[str]]:
+    """Return what each thread is at, innermost last."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    return {
+        names.get(ident, str(ident)): [line.rstrip() for line in traceback.format_stack(frame)]
+        for ident, frame in sys._current_frames().items()  # noqa: SLF001 - the documented way to other threads' stacks
+    }

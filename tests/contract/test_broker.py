@@ -9,7 +9,7 @@ import pytest
 
 from consumer.broker import Broker, EndOfInputError
 from consumer.deadletter.causes import Code
-from consumer.types import Cause, DeadLetter, Enriched, Event, Positions, Result, Stage
+from consumer.types import Cause, DeadLetter, Enriched, Event, Notes, Positions, Result, Stage
 from tests.contract.worlds import FileWorld, KafkaWorld, MemoryWorld, World
 from tests.support.kafka import KafkaBroker
 
@@ -37,9 +37,14 @@ class Lanes:
     def __init__(self) -> None:
         self.began: dict[int, int] = {}
         self.next: dict[int, int] = {}
+        self.notes: dict[int, str] = {}
 
-    def assigned(self, positions: Positions) -> None:
+    def joined(self) -> None:
+        """The group has taken the member in."""
+
+    def assigned(self, positions: Positions, notes: Notes) -> None:
         """Partitions came."""
+        self.notes.update(notes)
         self.began.update(positions)
         self.next.update(positions)
 

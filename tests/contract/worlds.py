@@ -12,6 +12,7 @@ from consumer.broker import Broker
 from consumer.deadletter.headers import FIELDS, PREFIX
 from consumer.files import FileBroker
 from consumer.kafka.connect import connect
+from consumer.operate.pulse import Pulse
 from consumer.pipeline.spec import Pipeline
 from consumer.types import DeadLetter, Enriched
 from tests.support.kafka import KafkaBroker
@@ -161,7 +162,7 @@ class KafkaWorld(World):
     def open(self) -> Broker:
         """Connect a worker's broker, each under another instance's name."""
         self._opened += 1
-        return connect(self._spec, f"i{self._opened}", ("model@1", "small@2"), lambda: False).broker
+        return connect(self._spec, f"i{self._opened}", ("model@1", "small@2"), Pulse(60), lambda: False).broker
 
     def enriched(self) -> dict[int, list[bytes]]:
         """Return what a read_committed reader sees."""

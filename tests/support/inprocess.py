@@ -9,7 +9,8 @@ from consumer.cli.options import load_pipeline
 from consumer.kafka.broker import KafkaBroker
 from consumer.kafka.connect import connect
 from consumer.operate.figures import Figures
-from consumer.types import Event, Positions
+from consumer.operate.pulse import Pulse
+from consumer.types import Event, Notes, Positions
 from consumer.worker import Worker
 
 
@@ -20,7 +21,7 @@ def never() -> bool:
 
 def open_broker(pipeline: Path, instance: str = "one") -> KafkaBroker:
     """Return the broker that a pipeline file asks for, not joined yet."""
-    return connect(load_pipeline(pipeline).spec, instance, ("model@0", "pipeline@0"), never).broker
+    return connect(load_pipeline(pipeline).spec, instance, ("model@0", "pipeline@0"), Pulse(60), never).broker
 
 
 def run_worker(pipeline: Path, until: Callable[[], bool], *, instance: str = "one", limit: float = 30.0) -> Figures:
@@ -32,7 +33,8 @@ def run_worker(pipeline: Path, until: Callable[[], bool], *, instance: str = "on
     file = load_pipeline(pipeline)
     assembly = assemble(file)
     figures = Figures(time.monotonic)
-    connection = connect(file.spec, instance, (assembly.model.label, f"{file.spec.name}@{file.mapping}"), never)
+    provenance = (assembly.model.label, f"{file.spec.name}@{file.mapping}")
+    connection = connect(file.spec, instance, provenance, Pulse(60), never)
     worker = Worker(
         connection.broker, assembly.enrichers(), assembly.rule, checkpoint=0.1, drain=5.0, observer=figures
     )
@@ -64,10 +66,15 @@ class Seen:
     def __init__(self, failing: Exception | None = None) -> None:
         self.positions: dict[int, int] = {}
         self.gone: list[int] = []
+        self.notes: dict[int, str] = {}
         self._failing = failing
 
-    def assigned(self, positions: Positions) -> None:
+    def joined(self) -> None:
+        """Nothing to note."""
+
+    def assigned(self, positions: Positions, notes: Notes) -> None:
         """Note partitions."""
+        self.notes.update(notes)
         self.positions.update(positions)
         if self._failing is not None and positions:
             failing, self._failing = self._failing, None

@@ -1,10 +1,13 @@
 """Workers for tests: enrichers that need no model, and an observer that remembers."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from consumer.broker import Broker
+from consumer.broker import AbortedError, Broker
 from consumer.deadletter.causes import Code
+from consumer.hold import Hold
+from consumer.holds import HoldRule
 from consumer.lane import BatchRule, Reason
+from consumer.observer import Change, Lag
 from consumer.types import Cause, DeadLetter, Enriched, Event, Result, Stage
 from consumer.worker import Worker
 from tests.support.making import rule
@@ -37,10 +40,16 @@ class Story:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.lags: Mapping[int, Lag] = {}
 
-    def batch(self, partition: int, results: Sequence[Result], reason: Reason, seconds: float) -> None:
+    def joined(self) -> None:
+        """The group has taken the worker in."""
+        self.lines.append("joined")
+
+    def batch(self, partition: int, rows: int, letters: Sequence[DeadLetter], reason: Reason, seconds: float) -> None:
         """A batch was enriched."""
-        self.lines.append(f"batch {partition} {len(results)} {reason} {seconds:g}")
+        dead = f" dead {len(letters)}" if letters else ""
+        self.lines.append(f"batch {partition} {rows} {reason} {seconds:g}{dead}")
 
     def too_large(self, letters: Sequence[DeadLetter]) -> None:
         """Results turned out too large."""
@@ -50,17 +59,25 @@ class Story:
         """A checkpoint was made."""
         self.lines.append(f"checkpoint {seconds:g}")
 
-    def aborted(self, why: str, culprits: Collection[int]) -> None:
+    def aborted(self, aborted: AbortedError) -> None:
         """What was written is undone."""
-        self.lines.append(f"aborted {why} {sorted(culprits)}")
+        self.lines.append(f"aborted {aborted} {sorted(aborted.culprits)}")
 
-    def held(self, partition: int, position: int, why: str) -> None:
+    def held(self, partition: int, position: int, hold: Hold) -> None:
         """A partition was stopped."""
-        self.lines.append(f"held {partition} at {position}: {why}")
+        self.lines.append(f"held {partition} at {position}: {hold.why}")
 
-    def lanes(self, partitions: Collection[int], event: str) -> None:
+    def released(self, partition: int) -> None:
+        """A partition goes on."""
+        self.lines.append(f"released {partition}")
+
+    def lanes(self, partitions: Collection[int], change: Change) -> None:
         """Partitions came or went."""
-        self.lines.append(f"{event} {sorted(partitions)}")
+        self.lines.append(f"{change} {sorted(partitions)}")
+
+    def lag(self, lags: Mapping[int, Lag]) -> None:
+        """How far lanes are behind."""
+        self.lags = lags
 
     def beat(self, now: float) -> None:
         """The loop came round."""
@@ -79,6 +96,7 @@ def worker(
     drain: float = 10.0,
     story: Story | None = None,
     enrichers: Callable[[], Echo] = Echo,
+    holds: HoldRule | None = None,
 ) -> Worker:
     """Make a worker that waits on the given clock alone."""
     return Worker(
@@ -88,6 +106,7 @@ def worker(
         checkpoint=checkpoint,
         drain=drain,
         observer=story or Story(),
+        holds=holds,
         clock=clock,
         sleep=clock.sleep,
     )

@@ -36,6 +36,7 @@ class Topics:
         events: partition -> events in order; offsets may have gaps.
         ends: partition -> the offset after the last record, markers included.
         committed: partition -> offset.
+        notes: partition -> what was committed beside it.
         results: partition -> results in the order in which they became durable.
         commits: how many checkpoints changed anything.
     """
@@ -44,6 +45,7 @@ class Topics:
         self.events: defaultdict[int, list[Event]] = defaultdict(list)
         self.ends: defaultdict[int, int] = defaultdict(int)
         self.committed: defaultdict[int, int] = defaultdict(int)
+        self.notes: dict[int, str] = {}
         self.results: defaultdict[int, list[Result]] = defaultdict(list)
         self.commits = 0
 
@@ -97,6 +99,8 @@ class MemoryBroker:
         self.faults: dict[str, deque[AbortedError]] = {"write": deque(), "checkpoint": deque()}
         self._undone = False
         self.held: set[int] = set()
+        self._notes: dict[int, str] = {}
+        self._joined = False
         self.closed = False
         self.limits: list[int] = []
         self.rewinds = 0
@@ -167,7 +171,12 @@ class MemoryBroker:
         """Make results and positions durable together."""
         if self._undone:
             raise AbortedError("not rewound yet")
-        changed = {p: at for p, at in positions.items() if self._topics.committed[p] != at}
+        notes = self._topics.notes
+        changed = {
+            p: at
+            for p, at in positions.items()
+            if (self._topics.committed[p], notes.get(p, "")) != (at, self._notes.get(p, ""))
+        }
         if not changed and not self._pending:
             return
         if self._taken & positions.keys():
@@ -177,6 +186,7 @@ class MemoryBroker:
             self._topics.results[result.event.partition()].append(result)
         self._pending.clear()
         self._topics.committed.update(changed)
+        notes.update({p: self._notes.get(p, "") for p in changed})
         self._topics.commits += 1
 
     def rewind(self) -> Positions:
@@ -186,9 +196,20 @@ class MemoryBroker:
         self._next = {partition: self._topics.committed[partition] for partition in self._next}
         return dict(self._next)
 
-    def hold(self, partition: int) -> None:
+    def ends(self) -> Positions:
+        """Return where each partition ends."""
+        return {partition: self._topics.ends[partition] for partition in self._next}
+
+    def hold(self, partition: int, note: str = "") -> None:
         """Read no more of a partition."""
         self.held.add(partition)
+        self._notes[partition] = note
+
+    def release(self, partition: int, position: int) -> None:
+        """Read on in a partition that was held."""
+        self.held.discard(partition)
+        self._notes.pop(partition, None)
+        self._next[partition] = position
 
     def close(self) -> None:
         """Leave; what was not checkpointed is undone."""
@@ -238,7 +259,10 @@ class MemoryBroker:
         positions = {partition: self._topics.committed[partition] for partition in partitions}
         self._next.update(positions)
         self.held.difference_update(partitions)
-        self._assignment.assigned(positions)
+        if not self._joined:
+            self._joined = True
+            self._assignment.joined()
+        self._assignment.assigned(positions, {p: note for p in partitions if (note := self._topics.notes.get(p))})
 
     def _revoke(self, partitions: Collection[int]) -> None:
         try:
@@ -257,4 +281,5 @@ class MemoryBroker:
         self._went.update(partitions)
         for partition in partitions:
             self._next.pop(partition, None)
+            self._notes.pop(partition, None)
             self.held.discard(partition)

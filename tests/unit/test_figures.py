@@ -8,16 +8,19 @@ from typing import Any
 import orjson
 from structlog.testing import capture_logs
 
+from consumer.broker import AbortedError
 from consumer.deadletter.causes import Code
+from consumer.hold import Hold, HoldKind
 from consumer.lane import Reason
+from consumer.observer import Change, Lag
 from consumer.operate.figures import Figures
 from consumer.operate.logs import client_log
-from consumer.types import Cause, DeadLetter, Enriched, PlainEvent, Result, Stage
+from consumer.types import Cause, DeadLetter, PlainEvent, Stage
 from tests.support.memory import Clock
 
 EVENT = PlainEvent(b"{}")
 DEAD = DeadLetter(EVENT, Cause(Stage.DECODE, Code.MALFORMED, "bad"))
-GOOD = Enriched(EVENT, b"{}")
+HOLD = Hold(HoldKind.GUARD, "500 dead letters in a row", Code.MALFORMED)
 
 
 def test_the_summary_counts_everything() -> None:
@@ -25,13 +28,16 @@ def test_the_summary_counts_everything() -> None:
     clock = Clock()
     figures = Figures(clock)
     with capture_logs():
-        figures.lanes([0, 1], "assigned")
-        figures.batch(0, [GOOD, DEAD, GOOD], Reason.ROWS, 0.25)
-        figures.batch(1, [GOOD], Reason.WAIT, 0.5)
+        figures.lanes([0, 1], Change.ASSIGNED)
+        figures.batch(0, 3, [DEAD], Reason.ROWS, 0.25)
+        figures.batch(1, 1, [], Reason.WAIT, 0.5)
         figures.too_large([DeadLetter(EVENT, Cause(Stage.WRITE, Code.TOO_LARGE, "large"))])
         figures.checkpoint(0.125)
-        figures.aborted("away", [])
-        figures.held(1, 7, "3 aborts")
+        figures.aborted(AbortedError("away"))
+        figures.held(1, 7, HOLD)
+        figures.held(0, 9, HOLD)
+        figures.released(0)
+        figures.lag({0: Lag(3, None), 1: Lag(4, 1)})
     clock.sleep(12.34)
     assert figures.summary() == {
         "events": 4,
@@ -41,6 +47,7 @@ def test_the_summary_counts_everything() -> None:
         "checkpoints": 1,
         "aborts": 1,
         "lanes": 2,
+        "lag": 7,
         "held": [1],
         "enrich_seconds": 0.75,
         "checkpoint_seconds": 0.125,
@@ -52,29 +59,29 @@ def test_partitions_that_go_are_no_lanes_and_not_held() -> None:
     """Whether revoked or lost; one that comes again is not held either."""
     figures = Figures(Clock())
     with capture_logs() as lines:
-        figures.lanes([0, 1, 2], "assigned")
-        figures.held(0, 7, "x")
-        figures.held(1, 7, "x")
-        figures.lanes([0], "revoked")
-        figures.lanes([1], "lost")
+        figures.lanes([0, 1, 2], Change.ASSIGNED)
+        figures.held(0, 7, HOLD)
+        figures.held(1, 7, HOLD)
+        figures.lanes([0], Change.REVOKED)
+        figures.lanes([1], Change.LOST)
     assert (figures.summary()["lanes"], figures.summary()["held"]) == (1, [])
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("partitions assigned", "info"),
-        ("partition stopped", "error"),
-        ("partition stopped", "error"),
+        ("partition held", "error"),
+        ("partition held", "error"),
         ("partitions revoked", "info"),
         ("partitions lost", "info"),
     ]
 
 
-def minute_lines(events: list[list[Result]], beats: list[float]) -> list[MutableMapping[str, Any]]:
-    """Beat at the given seconds, with a batch before each."""
+def minute_lines(batches: list[int], beats: list[float]) -> list[MutableMapping[str, Any]]:
+    """Beat at the given seconds, with a batch of so many rows before each."""
     clock = Clock()
     began = clock.now
     figures = Figures(clock)
     with capture_logs() as lines:
-        for results, beat in zip(events, beats, strict=True):
-            figures.batch(0, results, Reason.ROWS, 0.0)
+        for rows, beat in zip(batches, beats, strict=True):
+            figures.batch(0, rows, [], Reason.ROWS, 0.0)
             clock.pass_to(began + beat)
             figures.beat(clock.now)
     return lines
@@ -82,7 +89,7 @@ def minute_lines(events: list[list[Result]], beats: list[float]) -> list[Mutable
 
 def test_figures_are_logged_once_a_minute() -> None:
     """Not each time the loop comes round; the rate is that of the time since the last line."""
-    lines = minute_lines([[GOOD] * 300, [GOOD] * 300, [GOOD] * 10, [GOOD] * 20], [59.0, 60.0, 61.0, 180.0])
+    lines = minute_lines([300, 300, 10, 20], [59.0, 60.0, 61.0, 180.0])
     assert [line["events_per_second"] for line in lines] == [10.0, 0.2]  # 600 in 60 s, 30 in 120 s
     assert [(line["events"], line["seconds"]) for line in lines] == [(600, 60.0), (630, 180.0)]
 

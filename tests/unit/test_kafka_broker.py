@@ -11,7 +11,8 @@ from consumer.exits import FatalBrokerError
 from consumer.kafka.broker import AtLeastOnce, ExactlyOnce, KafkaBroker
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet
-from consumer.types import Enriched, PlainEvent, Positions, Result
+from consumer.operate.pulse import Pulse
+from consumer.types import Enriched, Notes, PlainEvent, Positions, Result
 
 ABORTABLE = KafkaError(KafkaError.INVALID_TXN_STATE, "abort it", txn_requires_abort=True)
 FENCED = KafkaError(KafkaError._FENCED, "fenced", fatal=True)
@@ -26,6 +27,11 @@ class FakeGroup:
     def __init__(self) -> None:
         self.commits: list[dict[int, int]] = []
         self.refuses: KafkaError | None = None
+        self.notes: dict[int, str] = {}
+
+    def note(self, partition: int) -> str:
+        """Return what goes with a partition's offset."""
+        return self.notes.get(partition, "")
 
     def commit(self, positions: Positions) -> None:
         """Note a commit that goes with no record."""
@@ -40,9 +46,9 @@ class FakeGroup:
     def metadata(self) -> None:
         """Return nothing."""
 
-    def committed(self) -> Positions:
+    def committed(self) -> tuple[Positions, Notes]:
         """Return where both stand."""
-        return {0: 0, 1: 0}
+        return {0: 0, 1: 0}, {}
 
     def seek(self, positions: Positions) -> None:
         """Go there."""
@@ -81,10 +87,15 @@ class FakeOutlet:
         del results, refused
         return []
 
-    def take_failure(self) -> KafkaError | None:
+    @property
+    def failure(self) -> KafkaError | None:
+        """The failure that was ordered."""
+        return self.failed
+
+    def take_failure(self) -> tuple[KafkaError | None, str | None]:
         """Return the failure that was ordered."""
         failed, self.failed = self.failed, None
-        return failed
+        return failed, "flights-enriched"
 
     def count_partitions(self) -> None:
         """Nothing to count."""
@@ -101,8 +112,8 @@ class Scene:
         self.calls: list[str] = []
         self.failures: dict[str, KafkaError] = {}
         self.outlets: list[FakeOutlet] = []
-        self.broker = kind(cast("Group", self.group), self._outlet)
-        self.broker._committed.update({0: 0, 1: 0})
+        self.broker = kind(cast("Group", self.group), self._outlet, Pulse(60))
+        self.broker._committed.update({0: (0, ""), 1: (0, "")})
         self.calls.clear()
         self.failures.update(failures)
 

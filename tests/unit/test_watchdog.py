@@ -7,15 +7,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import orjson
 import pytest
 
 START = """
 import threading, time
 from consumer.exits import ExitCode
 from consumer.operate.logs import set_up_logs
+from consumer.operate.pulse import Doing, Pulse
 from consumer.operate.watchdog import Watchdog
 set_up_logs()
-watchdog = Watchdog({timeout})
+pulse = Pulse(stuck_after={stuck_after})
+watchdog = Watchdog({timeout}, pulse, grace=0.5)
 watchdog.start()
 print("ready", flush=True)
 """
@@ -34,9 +37,9 @@ lock.acquire()
 
 
 @contextmanager
-def process(script: str, timeout: float) -> Iterator[subprocess.Popen[str]]:
+def process(script: str, timeout: float, stuck_after: float = 60) -> Iterator[subprocess.Popen[str]]:
     """Start a script under a watchdog and wait till it is ready."""
-    command = [sys.executable, "-c", START.format(timeout=timeout) + script]
+    command = [sys.executable, "-c", START.format(timeout=timeout, stuck_after=stuck_after) + script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
         try:
             assert line(started) == "ready"
@@ -103,3 +106,32 @@ def test_a_second_signal_while_ending_is_force() -> None:
         assert line(started) == "stopping"
         started.send_signal(signal.SIGTERM)
         assert started.wait(timeout=10) == 3
+
+
+def test_an_inference_that_hangs_ends_the_process() -> None:
+    """With code 7, after the stacks of all threads were logged, once."""
+    with process("pulse._now = (Doing.INVOKE, time.monotonic())\n" + HANG, timeout=60, stuck_after=0.5) as started:
+        _, errors = started.communicate(timeout=20)
+    assert started.returncode == 7
+    told = [orjson.loads(text) for text in errors.splitlines()]
+    stuck = [line for line in told if line["event"] == "stuck"]
+    assert len(stuck) == 1
+    assert stuck[0]["doing"] == "invoke"
+    assert any("lock.acquire" in frame or "<string>" in frame for frame in stuck[0]["stacks"]["MainThread"])
+
+
+def test_a_call_to_a_broker_may_take_longer_than_an_inference() -> None:
+    """A frozen broker keeps a call for half a minute, which is no reason to end."""
+    script = "pulse._now = (Doing.BROKER, time.monotonic())\ntime.sleep(2)\nprint('goes on', flush=True)\n"
+    with process(script, timeout=60, stuck_after=0.5) as started:
+        assert line(started) == "goes on"
+
+
+def test_what_moves_again_in_time_goes_on() -> None:
+    """A slow inference that comes back within the grace is no reason to end."""
+    script = (
+        "with pulse.within(Doing.INVOKE): time.sleep(1.2)\n"
+        "for _ in range(20): pulse.beat(); time.sleep(0.1)\nprint('goes on', flush=True)\n"
+    )
+    with process(script.replace("with", "pulse.beat()\nwith", 1), timeout=60, stuck_after=0.9) as started:
+        assert line(started) == "goes on"

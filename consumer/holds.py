@@ -1,0 +1,154 @@
+"""Holding partitions: by the guard, by what an earlier owner noted, or because the broker refuses their records.
+
+A held partition is paused, its offset stays where it is, and the others go on. Nothing of it is dropped, ever.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from consumer.broker import Broker
+from consumer.guard import Guard, Limits, Trip
+from consumer.hold import Hold, HoldKind, read_note, write_note
+from consumer.lane import Lane
+from consumer.observer import Observer
+from consumer.types import Positions
+
+# A record that was refused so often at one offset is not going to be taken,
+_ABORTS: Final = 3
+# but a topic's settings may be mended: it is tried again after so many seconds.
+_RETRY: Final = 60.0
+
+
+class HoldRule(msgspec.Struct, frozen=True):
+    """When partitions are held, and what lets them go.
+
+    Attributes:
+        limits: how many dead letters are too many.
+        serving: names model, mapping and limits; a partition that was held under the same name is held again.
+        release: let go, once each, partitions that are found held.
+        leave: end once a hold is durable.
+    """
+
+    limits: Limits = msgspec.field(default_factory=Limits)
+    serving: str = ""
+    release: bool = False
+    leave: bool = False
+
+
+class Holds:
+    """The guards of a worker's lanes, and which of these are held.
+
+    Args:
+        rule: when to hold.
+        broker: pauses, and keeps notes with offsets.
+        observer: is told.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, rule: HoldRule, broker: Broker, observer: Observer, clock: Callable[[], float]) -> None:
+        self._rule = rule
+        self._broker = broker
+        self._observer = observer
+        self._clock = clock
+        self._guards: dict[int, Guard] = {}
+        # Held by the guard; of these, not durable yet.
+        self._guarded: dict[int, Hold] = {}
+        self._fresh: set[int] = set()
+        # Partition -> (offset, aborts there that its own records caused), and when a refused one is tried again.
+        self._aborts: dict[int, tuple[int, int]] = {}
+        self._retry_at: dict[int, float] = {}
+        self._released: set[int] = set()
+
+    def open(self, lane: Lane, metadata: str) -> None:
+        """Take in a lane with what was committed beside its offset: held by the same pipeline, it is held at once.
+
+        Else each takeover would let another run of dead letters through.
+        """
+        partition = lane.partition
+        self._guards[partition] = Guard(self._rule.limits)
+        note = read_note(metadata)
+        if note is None:
+            return
+        if note.by != self._rule.serving or (self._rule.release and partition not in self._released):
+            self._released.add(partition)
+            self._observer.released(partition)
+            return
+        hold = Hold(HoldKind.GUARD, f"{note.why}, since {note.since}", note.cause)
+        self._guarded[partition] = hold
+        self._stop(lane, lane.position, hold, metadata)
+
+    def drop(self, partitions: Collection[int]) -> None:
+        """Forget lanes that went."""
+        for partition in partitions:
+            for known in (self._guards, self._guarded, self._aborts, self._retry_at):
+                known.pop(partition, None)
+            self._fresh.discard(partition)
+
+    def foresee(self, lane: Lane, dead: Mapping[int, str]) -> Trip | None:
+        """Return where a batch with these dead letters (row -> cause) would be too much."""
+        return self._guards[lane.partition].foresee(dead, self._clock())
+
+    def count(self, lane: Lane, rows: int, dead: Mapping[int, str], after: int) -> None:
+        """Count what was written of a batch, and hold the lane at the offset ``after`` it if that is too much."""
+        trip = self._guards[lane.partition].count(rows, dead, self._clock())
+        if trip is None:
+            return
+        hold = Hold(HoldKind.GUARD, trip.why, trip.cause)
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        self._guarded[lane.partition] = hold
+        self._fresh.add(lane.partition)
+        self._stop(lane, after, hold, write_note(hold, self._rule.serving, since))
+
+    def refused(self, lane: Lane) -> None:
+        """Count an abort that a record of the lane caused, and hold the lane rather than spin."""
+        offset, aborts = self._aborts.get(lane.partition, (lane.position, 0))
+        aborts = aborts + 1 if offset == lane.position else 1
+        self._aborts[lane.partition] = (lane.position, aborts)
+        if aborts >= _ABORTS:
+            self._retry_at[lane.partition] = self._clock() + _RETRY
+            self._stop(lane, lane.position, Hold(HoldKind.REFUSED, f"{aborts} aborts at one offset"))
+
+    def retry(self, lanes: Mapping[int, Lane]) -> None:
+        """Try again, once in a while, what the broker refused."""
+        if not self._retry_at:
+            return
+        now = self._clock()
+        for partition in [partition for partition, when in self._retry_at.items() if when <= now]:
+            del self._retry_at[partition]
+            self._release(lanes[partition])
+
+    def durable(self) -> None:
+        """Note that a checkpoint was made."""
+        for guard in self._guards.values():
+            guard.mark()
+        self._fresh.clear()
+
+    def undone(self, lanes: Mapping[int, Lane], positions: Positions) -> None:
+        """Count anew what comes again, and let go what was held for dead letters that were undone."""
+        for guard in self._guards.values():
+            guard.rewind()
+        for partition in self._fresh & positions.keys():
+            self._fresh.discard(partition)
+            del self._guarded[partition]
+            self._release(lanes[partition])
+
+    @property
+    def leaving(self) -> str:
+        """Why the process is to end: a hold that is durable, where such ends it; empty where there is none."""
+        if not self._rule.leave:
+            return ""
+        durable = sorted(self._guarded.keys() - self._fresh)
+        return "; ".join(f"partition {p} is held: {self._guarded[p].why}" for p in durable)
+
+    def _stop(self, lane: Lane, position: int, hold: Hold, note: str = "") -> None:
+        lane.hold(position)
+        self._broker.hold(lane.partition, note)
+        self._observer.held(lane.partition, position, hold)
+
+    def _release(self, lane: Lane) -> None:
+        lane.release()
+        self._broker.release(lane.partition, lane.position)
+        self._observer.released(lane.partition)
