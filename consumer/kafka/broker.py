@@ -1,10 +1,9 @@
-"""The two ways to Kafka: exactly once, in transactions; at least once, flushed and then committed."""
+"""What both ways to deliver share: the group, the outlet, what is committed, and what to do when it goes wrong."""
 
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import Final
 
 import structlog
@@ -12,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from consumer.broker import AbortedError, AbortKind, Assignment
 from consumer.exits import FatalBrokerError
-from consumer.kafka.errors import CALL, DENIED, REBALANCED, Patience, explained, reason
+from consumer.kafka.errors import DENIED, REBALANCED, Patience, WornOutError, explained, reason
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet
 from consumer.operate.pulse import Doing, Pulse
@@ -22,9 +21,6 @@ _log = structlog.get_logger()
 
 # Fenced again so soon, the other side is alive: two instances with one name would fence each other for ever.
 _FENCED_AGAIN: Final = 60.0
-_FLUSH: Final = 1.0
-# Between two tries to get transactions after the permission was taken away, in seconds.
-_DENIED_PAUSE: Final = 2.0
 
 _NOT_REWOUND: Final = "what was undone has not been rewound yet"
 
@@ -99,10 +95,8 @@ class KafkaBroker(ABC):
             with self._pulse.within(Doing.BROKER):
                 self._begin()
                 return self._outlet.write(results, self._refused)
-        except KafkaException as error:
-            raise self._undo(reason(error)) from error
-        except AbortedError as aborted:
-            raise self._undo(None, aborted) from aborted
+        except (KafkaException, AbortedError) as failure:
+            raise self._undo(failure) from failure
 
     def checkpoint(self, positions: Positions) -> None:
         """Make what was written durable with the positions; see ``consumer.broker.Broker``."""
@@ -117,10 +111,8 @@ class KafkaBroker(ABC):
         if self._written:
             try:
                 done = self._finish(changed)
-            except KafkaException as error:
-                raise self._undo(reason(error)) from error
-            except AbortedError as aborted:
-                raise self._undo(None, aborted) from aborted
+            except (KafkaException, AbortedError) as failure:
+                raise self._undo(failure) from failure
             self._written = False
         else:
             done = bool(changed) and self._commit_alone(changed)
@@ -234,17 +226,26 @@ class KafkaBroker(ABC):
 
     # When it goes wrong.
 
-    def _undo(self, error: KafkaError | None, aborted: AbortedError | None = None) -> AbortedError:
+    def _undo(self, failure: KafkaException | AbortedError) -> AbortedError:
         """Throw away what was written, mend the producer, and return what to raise."""
-        why = explained(error) if error is not None else str(aborted)
-        kind = aborted.kind if aborted is not None else AbortKind.OTHER
+        error = reason(failure) if isinstance(failure, KafkaException) else None
+        why = str(failure) if error is None else explained(error)
+        kind = failure.kind if isinstance(failure, AbortedError) else AbortKind.OTHER
         self._written = False
         self._undone = True
         failed, topic = self._outlet.take_failure()
         if failed is not None:
             why, kind = f"{why} ({explained(failed, topic)})", AbortKind.UNDELIVERED
-        dead = next((told for told in (error, failed) if told is not None and _dead(told)), None) or self._discarded()
-        culprits = set(aborted.culprits) if aborted is not None else set()
+        dead = next((told for told in (error, failed) if told is not None and _dead(told)), None)
+        try:
+            if isinstance(failure, WornOutError):
+                raise failure
+            dead = dead or self._discarded()
+        except WornOutError:
+            _log.warning("the producer is replaced: it does not get through", error=why)
+            self._replace(careful=False)
+            return AbortedError(why, kind=kind)
+        culprits = set(failure.culprits) if isinstance(failure, AbortedError) else set()
         if dead is not None:
             kind = AbortKind.FENCED
             self._renew(dead)
@@ -254,8 +255,11 @@ class KafkaBroker(ABC):
         return AbortedError(why, culprits, kind)
 
     def _discarded(self) -> KafkaError | None:
+        """Discard, and return the error of a producer that is dead by now."""
         try:
             self._discard()
+        except WornOutError:
+            raise
         except KafkaException as error:
             why = reason(error)
             if not why.fatal():
@@ -305,80 +309,3 @@ class KafkaBroker(ABC):
             _log.info("offsets are not committed in a rebalance", error=reason(error).str())
             return False
         return True
-
-
-class ExactlyOnce(KafkaBroker):
-    """Results and offsets in one transaction (KIP-98, KIP-447)."""
-
-    def __init__(self, group: Group, make_outlet: Callable[[bool], Outlet], pulse: Pulse) -> None:
-        self._make_bare = make_outlet
-        self._joined = False
-        super().__init__(group, self._ready, pulse)
-
-    def join(self, assignment: Assignment) -> None:
-        """Join the group."""
-        super().join(assignment)
-        self._joined = True
-
-    def _ready(self, careful: bool) -> Outlet:  # noqa: FBT001 - a callback's argument
-        """Return an outlet that may begin transactions.
-
-        A worker that is at work waits for a permission that was taken away; one that starts says that it lacks it.
-        """
-        while True:
-            outlet = self._make_bare(careful)
-            try:
-                self._patience.until_done(partial(outlet.producer.init_transactions, CALL), "init_transactions")
-            except KafkaException as error:
-                why = reason(error)
-                if why.code() not in DENIED or not self._joined:
-                    raise FatalBrokerError(f"no transactions: {explained(why)}") from error
-                _log.warning("waiting for a permission", error=explained(why))
-                outlet.close()
-                self._pulse.waits("init_transactions")
-                time.sleep(_DENIED_PAUSE)
-            else:
-                self._pulse.answered()
-                return outlet
-
-    def _begin(self) -> None:
-        if not self._written:
-            self._outlet.producer.begin_transaction()
-            self._written = True
-
-    def _finish(self, changed: Positions) -> bool:
-        producer, group = self._outlet.producer, self._group
-        offsets = group.offsets(changed)
-        self._patience.until_done(
-            lambda: producer.send_offsets_to_transaction(offsets, group.metadata(), CALL), "send offsets"
-        )
-        self._patience.until_done(lambda: producer.commit_transaction(CALL), "commit transaction")
-        return True
-
-    def _discard(self) -> None:
-        self._patience.until_done(lambda: self._outlet.producer.abort_transaction(CALL), "abort transaction")
-
-    def _lose(self) -> None:
-        why = AbortedError("partitions were lost with a transaction open", kind=AbortKind.LOST)
-        raise self._undo(None, why)
-
-
-class AtLeastOnce(KafkaBroker):
-    """Results first, offsets once all of them are delivered."""
-
-    def _begin(self) -> None:
-        self._written = True
-
-    def _finish(self, changed: Positions) -> bool:
-        while self._outlet.producer.flush(_FLUSH):
-            self._pulse.waits("deliveries")
-        self._pulse.answered()
-        if self._outlet.failure is not None:
-            raise KafkaException(self._outlet.failure)
-        return bool(changed) and self._commit_alone(changed)
-
-    def _discard(self) -> None:
-        """Nothing to undo: what is on its way may arrive, and come again, which is what this way allows."""
-
-    def _lose(self) -> None:
-        """As above."""

@@ -7,8 +7,9 @@ import confluent_kafka
 import msgspec
 
 from consumer.exits import PipelineError
-from consumer.kafka.broker import AtLeastOnce, ExactlyOnce, KafkaBroker
+from consumer.kafka.broker import KafkaBroker
 from consumer.kafka.checks import Topics, ask_limits, check_topics
+from consumer.kafka.delivery import AtLeastOnce, ExactlyOnce
 from consumer.kafka.errors import Patience, reason
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet, Outputs

@@ -59,6 +59,10 @@ def reason(error: KafkaException) -> KafkaError:
     return found
 
 
+class WornOutError(KafkaException):
+    """A call has been made again for so long that the client itself may be what does not work."""
+
+
 class Patience:
     """Calls again for as long as an error is one that passes.
 
@@ -71,13 +75,14 @@ class Patience:
         self.wait = wait
         self._pause = pause
 
-    def until_done(self, call: Callable[[], T], what: str) -> T:
+    def until_done(self, call: Callable[[], T], what: str, limit: float = float("inf")) -> T:
         """Return what a call gives at its first success; after a commit that timed out nothing else is legal.
 
         Says since when it waits, and what permission is missing, if that is it.
 
         Raises:
             KafkaException: the first error of another kind.
+            WornOutError: it was called again for ``limit`` seconds.
         """
         began = said = time.monotonic()
         while True:
@@ -92,6 +97,8 @@ class Patience:
                     said = now
                     seconds = round(now - began, 1)
                     _log.warning("waiting for the broker", call=what, seconds=seconds, error=explained(why))
+                if now - began > limit:
+                    raise WornOutError(why) from error
                 self.wait.waits(what)
                 self._pause(_PAUSE)
             else:

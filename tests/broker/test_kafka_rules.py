@@ -4,8 +4,9 @@ import threading
 import time
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
+from consumer.broker import AbortedError
 from consumer.exits import FatalBrokerError
 from consumer.kafka import group
 from consumer.types import Enriched, Event
@@ -247,3 +248,46 @@ def test_a_spare_member_without_partitions_has_joined(
     assert len(seen.positions | other.positions) == 1
     spare.close()
     first.close()
+
+
+@pytest.mark.parametrize("frozen_in", ["commit", "abort"])
+def test_rule_1_a_producer_that_does_not_get_through_is_replaced(
+    kafka: KafkaBroker, open_stream: OpenStream, monkeypatch: pytest.MonkeyPatch, frozen_in: str
+) -> None:
+    """A new one ends what the old one had open, and the committed offsets tell how: each result still comes once.
+
+    A client was seen that never found its coordinator again after a broker had stood still: it would wait for ever.
+    """
+    monkeypatch.setattr("consumer.kafka.delivery._WORN_OUT", 1.0)
+    patient = {"transaction.timeout.ms": 60_000, "socket.timeout.ms": 10_000, "session.timeout.ms": 45_000}
+    stream = open_stream({"kafka": patient})
+    broker, seen = open_broker(stream.pipeline), Seen()
+    broker.join(seen)
+    stream.feed(range(50))
+    events = poll_until(broker, lambda found: len(found) == 50)
+    results = [Enriched(event, event.value() or b"") for event in events]
+    broker.write(results)
+    old = broker._outlet
+    thaw = threading.Timer(14.0, kafka.thaw)
+    kafka.freeze()
+    thaw.start()
+    try:
+        if frozen_in == "abort":
+            monkeypatch.setattr(broker, "_finish", _abortable)
+        with pytest.raises(AbortedError):
+            broker.checkpoint(_after(seen, events))
+    finally:
+        thaw.join()
+    monkeypatch.undo()
+    assert broker._outlet is not old
+    positions = broker.rewind()
+    again = [result for result in results if result.event.offset() >= positions[result.event.partition()]]
+    broker.write(again)
+    broker.checkpoint(_after(seen, events))
+    broker.close()
+    assert len(read_all(stream.bootstrap, stream.output)) == 50
+    assert sum(offset or 0 for offset in committed(stream.bootstrap, stream.name, stream.input).values()) == 50
+
+
+def _abortable(_: object) -> bool:
+    raise KafkaException(KafkaError(KafkaError.INVALID_TXN_STATE, "abort it", txn_requires_abort=True))

@@ -287,6 +287,60 @@ def test_a_held_partition_gives_nothing(world: World) -> None:
         assert list(broker.poll(world.now() + 0.2, 10)) == []
 
 
+def test_a_released_partition_goes_on_where_it_is_told(world: World) -> None:
+    """Also where its client had read further."""
+    filled(keeping(world), 4)
+    with member(world) as (broker, lanes):
+        read(world, broker, lanes, 4 * world.partitions)
+        broker.hold(0, "why")
+        broker.release(0, 2)
+        lanes.next[0] = 2
+        again = read(world, broker, lanes, 2)
+    assert [(event.partition(), event.offset()) for event in again] == [(0, 2), (0, 3)]
+
+
+def test_invariant_5_a_note_is_told_to_who_comes_next(world: World) -> None:
+    """Committed with the offset, kept by later checkpoints, and taken back by a release."""
+    filled(keeping(world), 2)
+    with member(world) as (broker, lanes):
+        broker.write(enriched(read(world, broker, lanes, 2 * world.partitions)))
+        broker.hold(0, "too many dead letters")
+        broker.checkpoint(lanes.next)
+        world.fill({1: [b"goes"]})
+        broker.write(enriched(read(world, broker, lanes, 1)))
+        broker.checkpoint(lanes.next)
+    world.fill({0: [b"held"]})
+    with member(world) as (broker, lanes):
+        read(world, broker, lanes, 1)
+        assert lanes.notes == {0: "too many dead letters"}
+        broker.hold(0, "too many dead letters")
+        broker.release(0, 2)
+        broker.checkpoint({0: 2})
+    with member(world) as (broker, lanes):
+        assert [event.value() for event in read(world, broker, lanes, 1)] == [b"held"]
+        assert lanes.notes == {}
+
+
+def test_a_note_alone_is_worth_a_checkpoint(world: World) -> None:
+    """A partition may be held where it stands, with nothing written."""
+    filled(keeping(world), 1)
+    with member(world) as (broker, lanes):
+        read(world, broker, lanes, world.partitions)
+        broker.hold(1, "stands")
+        broker.checkpoint(dict.fromkeys(range(world.partitions), 0))
+    with member(world) as (broker, lanes):
+        read(world, broker, lanes, world.partitions)
+        assert lanes.notes == {1: "stands"}
+
+
+def test_ends_are_known_once_events_came(world: World) -> None:
+    """Without asking a broker; a file does not know its own."""
+    filled(world, 3)
+    with member(world) as (broker, lanes):
+        read(world, broker, lanes, 3 * world.partitions)
+        assert dict(broker.ends()) == ({} if world.ends else dict.fromkeys(range(world.partitions), 3))
+
+
 def test_files_refuse_what_they_cannot_do() -> None:
     """A file can't be written again, nor a part of it held: nobody may think so."""
     broker = FileWorld().open()
@@ -294,3 +348,5 @@ def test_files_refuse_what_they_cannot_do() -> None:
         broker.rewind()
     with pytest.raises(NotImplementedError):
         broker.hold(0)
+    with pytest.raises(NotImplementedError):
+        broker.release(0, 0)

@@ -111,6 +111,11 @@ def record(number: int, partition: int | None = None, **extra: object) -> NewRec
     return NewRecord(key=key(number), value=value(number, **extra), partition=partition)
 
 
+def mixed(ids: Iterable[int]) -> list[NewRecord]:
+    """Events with these ids, of which each with an id that ends in 0 has a wrong type in it."""
+    return [record(number) if number % 10 else record(number, weekend="no") for number in ids]
+
+
 def key(number: int) -> bytes:
     """The key of an event."""
     return b"key-%d" % (number % KEYS)

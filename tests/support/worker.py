@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Worker:
         log: the file of its log lines.
         module: what is run; something other than `consumer` may stand in for a slow model.
         environment: on top of ours.
+        arguments: of the command, after the pipeline file.
     """
 
     def __init__(
@@ -42,10 +43,11 @@ class Worker:
         *,
         module: str = "consumer",
         environment: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
     ) -> None:
         self.instance = instance
         self._log = log
-        command = [sys.executable, "-m", module, "run", str(stream.pipeline), "--instance", instance]
+        command = [sys.executable, "-m", module, "run", str(stream.pipeline), "--instance", instance, *arguments]
         with log.open("wb") as file:
             self._process = subprocess.Popen(
                 [*_killed_with_parent(), *command],

@@ -8,7 +8,8 @@ from confluent_kafka import KafkaError, KafkaException
 
 from consumer.broker import AbortedError
 from consumer.exits import FatalBrokerError
-from consumer.kafka.broker import AtLeastOnce, ExactlyOnce, KafkaBroker
+from consumer.kafka.broker import KafkaBroker
+from consumer.kafka.delivery import AtLeastOnce, ExactlyOnce
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet
 from consumer.operate.pulse import Pulse

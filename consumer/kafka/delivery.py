@@ -1,0 +1,109 @@
+"""The two ways to deliver: exactly once, in transactions; at least once, flushed and then committed."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import structlog
+from confluent_kafka import KafkaException
+
+from consumer.broker import AbortedError, AbortKind, Assignment
+from consumer.exits import FatalBrokerError
+from consumer.kafka.broker import KafkaBroker
+from consumer.kafka.errors import CALL, DENIED, WornOutError, explained, reason
+from consumer.kafka.group import Group
+from consumer.kafka.outlet import Outlet
+from consumer.operate.pulse import Pulse
+from consumer.types import Positions
+
+_log = structlog.get_logger()
+
+# A client that has not got through for so long is replaced, in seconds: one was seen that never found its coordinator
+# again after a broker had stood still, while others did. The new one's first call ends what the old one had open, and
+# the committed offsets tell whether that was committed.
+_WORN_OUT: Final = 60.0
+# Between two tries to get transactions after the permission was taken away, in seconds.
+_DENIED_PAUSE: Final = 2.0
+_FLUSH: Final = 1.0
+
+
+class ExactlyOnce(KafkaBroker):
+    """Results and offsets in one transaction (KIP-98, KIP-447)."""
+
+    def __init__(self, group: Group, make_outlet: Callable[[bool], Outlet], pulse: Pulse) -> None:
+        self._make_bare = make_outlet
+        self._joined = False
+        super().__init__(group, self._ready, pulse)
+
+    def join(self, assignment: Assignment) -> None:
+        """Join the group."""
+        super().join(assignment)
+        self._joined = True
+
+    def _ready(self, careful: bool) -> Outlet:  # noqa: FBT001 - a callback's argument
+        """Return an outlet that may begin transactions.
+
+        A worker that is at work waits for a permission that was taken away; one that starts says that it lacks it.
+        """
+        while True:
+            outlet = self._make_bare(careful)
+            begin = partial(outlet.producer.init_transactions, CALL)
+            try:
+                self._patience.until_done(begin, "init_transactions", _WORN_OUT)
+            except KafkaException as error:
+                why = reason(error)
+                passes = isinstance(error, WornOutError) or why.code() in DENIED
+                if not passes or not self._joined:
+                    raise FatalBrokerError(f"no transactions: {explained(why)}") from error
+                _log.warning("no transactions yet", error=explained(why))
+                outlet.close()
+                self._pulse.waits("init_transactions")
+                time.sleep(_DENIED_PAUSE)
+            else:
+                self._pulse.answered()
+                return outlet
+
+    def _begin(self) -> None:
+        if not self._written:
+            self._outlet.producer.begin_transaction()
+            self._written = True
+
+    def _finish(self, changed: Positions) -> bool:
+        producer, group = self._outlet.producer, self._group
+        offsets = group.offsets(changed)
+        self._patience.until_done(
+            lambda: producer.send_offsets_to_transaction(offsets, group.metadata(), CALL), "send offsets", _WORN_OUT
+        )
+        self._patience.until_done(lambda: producer.commit_transaction(CALL), "commit transaction", _WORN_OUT)
+        return True
+
+    def _discard(self) -> None:
+        self._patience.until_done(
+            lambda: self._outlet.producer.abort_transaction(CALL), "abort transaction", _WORN_OUT
+        )
+
+    def _lose(self) -> None:
+        why = AbortedError("partitions were lost with a transaction open", kind=AbortKind.LOST)
+        raise self._undo(why)
+
+
+class AtLeastOnce(KafkaBroker):
+    """Results first, offsets once all of them are delivered."""
+
+    def _begin(self) -> None:
+        self._written = True
+
+    def _finish(self, changed: Positions) -> bool:
+        while self._outlet.producer.flush(_FLUSH):
+            self._pulse.waits("deliveries")
+        self._pulse.answered()
+        if self._outlet.failure is not None:
+            raise KafkaException(self._outlet.failure)
+        return bool(changed) and self._commit_alone(changed)
+
+    def _discard(self) -> None:
+        """Nothing to undo: what is on its way may arrive, and come again, which is what this way allows."""
+
+    def _lose(self) -> None:
+        """As above."""

@@ -1,0 +1,121 @@
+"""A permission that a worker needs is taken away while it works, and granted again later.
+
+The worker says which one it lacks and on what, stays alive, tries again and again, loses nothing, and goes on by
+itself.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from tests.support.fixtures import StartWorker
+from tests.support.kafka import KafkaBroker, Setting
+from tests.support.stream import Stream, mixed
+from tests.support.topics import REQUEST_TIMEOUT, admin_client, produce, wait_until
+from tests.support.verify import verify, wait_until_caught_up
+from tests.support.worker import Worker
+
+EVERYBODY = "User:ANONYMOUS"
+
+
+class Permissions:
+    """What everybody may do on a broker."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+
+    def deny(self, kind: ResourceType, name: str, operation: AclOperation) -> None:
+        """Take one permission away, and leave all others on the same thing."""
+        allowed = self._binding(kind, name, AclOperation.ALL, AclPermissionType.ALLOW)
+        denied = self._binding(kind, name, operation, AclPermissionType.DENY)
+        with admin_client(self._bootstrap) as admin:
+            for made in admin.create_acls([allowed, denied], request_timeout=REQUEST_TIMEOUT).values():
+                made.result()
+
+    def grant(self, kind: ResourceType, name: str) -> None:
+        """Give back what was taken away."""
+        everything = AclBindingFilter(
+            kind, name, ResourcePatternType.LITERAL, EVERYBODY, "*", AclOperation.ANY, AclPermissionType.ANY
+        )
+        with admin_client(self._bootstrap) as admin:
+            for gone in admin.delete_acls([everything], request_timeout=REQUEST_TIMEOUT).values():
+                gone.result()
+
+    def _binding(
+        self, kind: ResourceType, name: str, operation: AclOperation, permission: AclPermissionType
+    ) -> AclBinding:
+        return AclBinding(kind, name, ResourcePatternType.LITERAL, EVERYBODY, "*", operation, permission)
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[KafkaBroker]:
+    """A broker that asks for permissions."""
+    settings: dict[str, Setting] = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": True,
+    }
+    with KafkaBroker(settings=settings) as broker:
+        yield broker
+
+
+@pytest.fixture
+def stream(guarded: KafkaBroker, unique: Callable[[str], str], tmp_path: Path) -> Stream:
+    """Topics and a pipeline on that broker."""
+    made = Stream(broker=guarded, name=unique("flights"), pipeline=tmp_path / "pipeline.yaml")
+    made.create_topics(3)
+    return made
+
+
+THINGS = {
+    "output": (ResourceType.TOPIC, "out", AclOperation.WRITE, "Write and Describe on the other two"),
+    "dead letters": (ResourceType.TOPIC, "dead", AclOperation.WRITE, "Write and Describe on the other two"),
+    "input": (ResourceType.TOPIC, "in", AclOperation.READ, "Read on the input topic"),
+    "group": (ResourceType.GROUP, "", AclOperation.READ, "Read on the group"),
+    "transactional id": (ResourceType.TRANSACTIONAL_ID, "one", AclOperation.WRITE, "on the transactional id"),
+}
+CASES = [
+    *((thing, "exactly_once") for thing in THINGS),
+    *((thing, "at_least_once") for thing in ("output", "dead letters", "group")),
+]
+
+
+@pytest.mark.parametrize(("thing", "delivery"), CASES)
+def test_a_permission_that_is_taken_away_is_waited_for(
+    guarded: KafkaBroker, stream: Stream, start_worker: StartWorker, thing: str, delivery: str
+) -> None:
+    """Named in the log, tried again, and then everything is there, once."""
+    kind, suffix, operation, words = THINGS[thing]
+    stream.write_pipeline({"delivery": delivery})
+    name = f"{stream.name}-{suffix}".rstrip("-")
+    worker = start_worker(stream, "one")
+    worker.wait_until_assigned(3)
+    produce(stream.bootstrap, stream.input, mixed(range(50)))
+    wait_until_caught_up(stream)
+    permissions = Permissions(guarded.bootstrap)
+    permissions.deny(kind, name, operation)
+    try:
+        produce(stream.bootstrap, stream.input, mixed(range(50, 300)))
+        wait_until(lambda: told(worker, words) or not worker.running, 60, f"no word of it:\n{worker.tail()}")
+        assert worker.running, worker.tail()
+    finally:
+        permissions.grant(kind, name)
+    wait_until_caught_up(stream)
+    assert worker.stop() == 0
+    outcome = verify(stream, range(300))
+    assert (outcome.missing, sorted(set(outcome.dead))) == ([], list(range(0, 300, 10)))
+    if delivery == "exactly_once":
+        outcome.assert_each_once()
+
+
+def told(worker: Worker, words: str) -> bool:
+    """Whether the worker has said what it lacks."""
+    return any("(grant " in str(line) and words in str(line) for line in worker.logs())

@@ -1,0 +1,39 @@
+"""The output or the dead-letter topic is deleted under a worker, and made again later.
+
+The worker names it, stays alive, tries again and again, commits nothing meanwhile, and goes on by itself.
+"""
+
+import pytest
+
+from tests.support.fixtures import OpenStream, StartWorker
+from tests.support.stream import mixed
+from tests.support.topics import committed, produce, read_all, wait_until
+from tests.support.verify import event_ids, wait_until_caught_up
+
+
+@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
+@pytest.mark.parametrize("which", ["output", "dead"])
+def test_a_topic_that_is_gone_is_waited_for(
+    open_stream: OpenStream, start_worker: StartWorker, which: str, delivery: str
+) -> None:
+    """What was written while it was gone is in it afterwards, or in the other topic, once."""
+    # A client keeps records for a topic that it does not find for half a minute; here for three seconds.
+    soon = {"topic.metadata.propagation.max.ms": 3000, "topic.metadata.refresh.fast.interval.ms": 100}
+    stream = open_stream({"delivery": delivery, "kafka": soon})
+    topic = {"output": stream.output, "dead": stream.dead}[which]
+    worker = start_worker(stream, "one")
+    worker.wait_until_assigned(3)
+    stream.broker.delete_topic(topic)
+    produce(stream.bootstrap, stream.input, mixed(range(200)))
+    wait_until(lambda: any(topic in str(line) for line in worker.logs()[2:]), 90, f"no word of {topic}")
+    assert worker.running, worker.tail()
+    assert sum(offset or 0 for offset in committed(stream.bootstrap, stream.name, stream.input).values()) == 0
+    stream.broker.create_topic(topic, 3, max_message_bytes=2_000_000)
+    wait_until_caught_up(stream, 90)
+    assert worker.stop() == 0
+    dead = event_ids(read_all(stream.bootstrap, stream.dead))
+    enriched = event_ids(read_all(stream.bootstrap, stream.output))
+    assert sorted(set(dead)) == list(range(0, 200, 10))
+    assert sorted(set(enriched)) == [number for number in range(200) if number % 10]
+    if delivery == "exactly_once":
+        assert (len(dead), len(enriched)) == (20, 180)
