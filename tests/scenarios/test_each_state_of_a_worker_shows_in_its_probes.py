@@ -124,25 +124,37 @@ def test_hung_model(open_stream: OpenStream, start_worker: StartWorker, tmp_path
 
 
 def test_broker_away(start_worker: StartWorker, unique: Callable[[str], str], tmp_path: Path) -> None:
-    """The broker is killed, and comes back: a worker that waits is alive and ready, and goes on by itself."""
+    """The only broker is killed, and comes back: a worker that waits is alive and ready, and goes on by itself."""
     with KafkaBroker() as broker:
         stream = Stream(broker=broker, name=unique("flights"), pipeline=tmp_path / "pipeline.yaml")
         stream.create_topics(2)
         stream.write_pipeline({})
         worker = start_worker(stream)
+        wait_until(lambda: ask(worker.http, "/ready").status == 200, 60, "it is not ready")
         stream.feed(range(20))
-        wait_until_caught_up(stream)
-        wait_until(lambda: ask(worker.http, "/ready").status == 200, 30, "it is not ready")
+        wait_for_events(worker, 20)
         with Asking(worker) as asking:
             broker.kill()
             wait_until_shown(worker, "broker away", timeout=90)
             broker.restart()
             wait_until(lambda: status(worker.http)["waiting"] is None, 90, "it waits for ever")
+            stream.feed(range(20, 40))
+            wait_for_events(worker, 40)
         assert asking.answers.keys() == ALL_WELL
-        stream.feed(range(20, 40))
-        wait_until_caught_up(stream)
         assert total(scrape(worker.http), "onelane_broker_wait_seconds") == 0
         verify(stream, range(40)).assert_exactly_once()
+
+
+def wait_for_events(worker: Worker, count: int) -> None:
+    """Wait till so many events are durable, by the worker's own word.
+
+    Not by the group's lag: librdkafka's admin client crashes where a broker that has just started asks for patience.
+    """
+    wait_until(
+        lambda: total(scrape(worker.http), "onelane_events_total") == count,
+        60,
+        f"not {count} events; {worker.instance} said:\n{worker.tail()}",
+    )
 
 
 def test_held(open_stream: OpenStream, start_worker: StartWorker) -> None:
@@ -181,9 +193,7 @@ def test_fenced(open_stream: OpenStream, start_worker: StartWorker) -> None:
     assert asking.answers.keys() == ALL_WELL
     assert worker.running
     verify(stream, range(total_events)).assert_exactly_once()
-    wait_until(
-        lambda: total(scrape(worker.http), "onelane_events_total") == total_events, 30, "an abort counts events twice"
-    )
+    wait_for_events(worker, total_events)  # also those that the abort undid count once
 
 
 def test_draining(open_stream: OpenStream, start_worker: StartWorker) -> None:
