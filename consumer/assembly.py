@@ -16,6 +16,7 @@ from consumer.model.engines import Engine, find_engine
 from consumer.model.file import ModelFile, Signature, open_interpreter, read_model, read_signature, refuse_state
 from consumer.model.probe import Limit, Verdict, probe
 from consumer.model.runner import Runner
+from consumer.operate.memory import cost
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.load import PipelineFile
 from consumer.pipeline.spec import Pipeline
@@ -55,6 +56,20 @@ class Assembly(msgspec.Struct, frozen=True):
         if rows == self.file.spec.batch.rows:
             return Reason.ROWS
         return Reason.BYTES if rows == _most_rows(self.file.spec, self.plan) else Reason.TIME
+
+    def interpreter_bytes(self) -> int:
+        """Return what an interpreter takes in its largest batch, by making some.
+
+        Engines don't tell: kernels keep packed weights and work space of their own.
+        """
+        inputs = self.plan.samples(self.verdict.rows)
+
+        def make() -> Runner:
+            runner = Runner(self.engine, self.model, self.signature, self.verdict.sizes)
+            runner.run(inputs)
+            return runner
+
+        return cost(make)
 
     def hold_rule(self, *, release: bool) -> HoldRule:
         """When partitions are held.

@@ -10,6 +10,10 @@ import msgspec
 from consumer.types import Event
 
 NEVER: Final = float("inf")
+# What lanes may hold together, in bytes, before a worker takes in one event a turn; and what an event takes beside
+# its own bytes.
+OPEN_BYTES: Final = 64 * 1024 * 1024
+_EVENT_BYTES: Final = 512
 
 
 class Reason(StrEnum):
@@ -117,6 +121,11 @@ class Lane:
     def size(self) -> int:
         """How many events are open."""
         return len(self._events)
+
+    @property
+    def footprint(self) -> int:
+        """Bytes of memory that the open events take, about."""
+        return self._bytes + _EVENT_BYTES * len(self._events)
 
     @property
     def deadline(self) -> float:

@@ -16,7 +16,7 @@ from consumer.broker import AbortedError, Broker, EndOfInputError
 from consumer.exits import HeldError
 from consumer.hold import Hold, HoldKind
 from consumer.holds import HoldRule, Holds
-from consumer.lane import BatchRule, Lane, Reason
+from consumer.lane import OPEN_BYTES, BatchRule, Lane, Reason
 from consumer.observer import Change, Lag, Observer
 from consumer.types import DeadLetter, Event, Notes, Positions, Result
 
@@ -117,9 +117,7 @@ class Worker:
         """Go round once."""
         now = self._clock()
         due = self._due(now)
-        # With a full batch waiting, one event keeps the group alive and memory bounded.
-        full = any(lane.full for lane in self._lanes.values())
-        events = self._broker.poll(now if due else self._wake(now), 1 if full else self._poll_limit)
+        events = self._broker.poll(now if due else self._wake(now), 1 if self._full else self._poll_limit)
         now = self._clock()
         self._equip()
         if events:
@@ -172,6 +170,12 @@ class Worker:
             return
         for partition, run in groupby(events, key=_partition):
             self._lanes[partition].extend(list(run), now)
+
+    @property
+    def _full(self) -> bool:
+        """Whether there is enough to do: one event a turn then keeps the group alive and memory bounded."""
+        lanes = self._lanes.values()
+        return any(lane.full for lane in lanes) or sum(lane.footprint for lane in lanes) >= OPEN_BYTES
 
     def _due(self, now: float) -> Lane | None:
         """Return the lane to serve next: of those that are due, the one whose oldest event has waited longest.

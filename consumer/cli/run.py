@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import click
+import msgspec
 import structlog
 
 from consumer import __version__
@@ -15,11 +16,13 @@ from consumer.assembly import Assembly, assemble
 from consumer.cli.options import load_pipeline, pipeline_argument
 from consumer.exits import ExitCode, OnelaneError, PipelineError, StoppedError
 from consumer.kafka.connect import Connection, connect
+from consumer.lane import OPEN_BYTES
 from consumer.observer import Observers
 from consumer.operate.figures import Figures
 from consumer.operate.front import Front
 from consumer.operate.http import AddressError, Server
 from consumer.operate.logs import set_up_logs
+from consumer.operate.memory import budget
 from consumer.operate.pulse import Pulse, WatchedInterpreter
 from consumer.operate.watchdog import Watchdog
 from consumer.pipeline.findings import Finding
@@ -140,4 +143,13 @@ def _start_line(assembly: Assembly, connection: Connection, instance: str) -> di
         "protocol": spec.kafka.get("group.protocol", "classic"),
         "delivery": spec.delivery,
         "checkpoint_seconds": float(spec.checkpoint),
+        "memory_budget_bytes": _budget(assembly, connection),
     }
+
+
+def _budget(assembly: Assembly, connection: Connection) -> dict[str, int]:
+    """Say how much memory this may take, with all partitions of the input and whatever the backlog."""
+    spec = assembly.file.spec
+    lanes = connection.topics.partitions[spec.input.topic] if spec.model.interpreters == "per_lane" else 1
+    made = budget(connection.buffers, OPEN_BYTES, spec.batch.bytes, lanes, assembly.interpreter_bytes())
+    return {"total": made.total, **msgspec.structs.asdict(made)}

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, ResourceType
 
 from consumer.deadletter.headers import ROOM
 from consumer.exits import FatalBrokerError, RefusedError, StoppedError
@@ -30,10 +30,12 @@ class Topics(msgspec.Struct, frozen=True):
     Attributes:
         partitions: by topic.
         limits: max.message.bytes by topic; empty where the brokers can't say.
+        brokers: how many there are.
     """
 
     partitions: dict[str, int]
     limits: dict[str, int]
+    brokers: int
 
 
 def check_topics(spec: Pipeline, settings: Mapping[str, Any], stopping: Callable[[], bool]) -> Topics:
@@ -47,20 +49,19 @@ def check_topics(spec: Pipeline, settings: Mapping[str, Any], stopping: Callable
     names = [spec.input.topic, spec.output.topic, spec.dead_letters.topic]
     last_words: list[str] = []
     admin = AdminClient(dict(settings) | {"error_cb": lambda error: last_words.append(error.str())})
-    partitions, embedded = _partitions(
-        admin,
-        names,
-        str(settings.get("bootstrap.servers")),
-        stopping,
-        last_words,
-    )
+    cluster = _metadata(admin, str(settings.get("bootstrap.servers")), stopping, last_words)
+    there = [cluster.topics[name] for name in names if name in cluster.topics]
+    partitions = {
+        str(topic.topic): len(topic.partitions) for topic in there if topic.error is None and topic.partitions
+    }
     missing = [name for name in names if name not in partitions]
     if missing:
         raise RefusedError(
             f"no topic {', '.join(missing)} on the brokers: create (kafka-topics.sh --create --topic {missing[0]}), "
             "or grant this client Describe on it"
         )
-    topics = Topics(partitions, {} if embedded else _limits(admin, names))
+    embedded = str(cluster.cluster_id).startswith(_EMBEDDED)
+    topics = Topics(partitions, {} if embedded else _limits(admin, names), max(1, len(cluster.brokers)))
     _check_limits(spec, topics)
     return topics
 
@@ -70,16 +71,14 @@ def ask_limits(settings: Mapping[str, Any], names: list[str]) -> dict[str, int]:
     return _limits(AdminClient(dict(settings)), names)
 
 
-def _partitions(
-    admin: AdminClient, names: list[str], where: str, stopping: Callable[[], bool], last_words: list[str]
-) -> tuple[dict[str, int], bool]:
-    """Return the partitions of the topics that exist, and whether the broker is the embedded one."""
+def _metadata(admin: AdminClient, where: str, stopping: Callable[[], bool], last_words: list[str]) -> ClusterMetadata:
+    """Return what the brokers say of themselves and of all topics."""
     deadline = time.monotonic() + FIRST_CONTACT
     while True:
         admin.poll(0)
         try:
             # All topics, since asking for one by name would make it where the brokers make topics by themselves.
-            cluster = admin.list_topics(timeout=_CALL)
+            return admin.list_topics(timeout=_CALL)
         except KafkaException as error:
             if stopping():
                 raise StoppedError("stopped before a broker was found") from None
@@ -87,10 +86,6 @@ def _partitions(
                 continue
             words = last_words[-1] if last_words else reason(error).str()
             raise FatalBrokerError(f"no broker at {where} within {FIRST_CONTACT:.0f} s: {words}") from None
-        found = [cluster.topics[name] for name in names if name in cluster.topics]
-        there = [topic for topic in found if topic.error is None and topic.partitions]
-        partitions = {str(topic.topic): len(topic.partitions) for topic in there}
-        return partitions, str(cluster.cluster_id).startswith(_EMBEDDED)
 
 
 def _limits(admin: AdminClient, names: list[str]) -> dict[str, int]:

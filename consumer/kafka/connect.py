@@ -13,8 +13,9 @@ from consumer.kafka.delivery import AtLeastOnce, ExactlyOnce
 from consumer.kafka.errors import Patience, reason
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet, Outputs
-from consumer.kafka.settings import ClientSettings, client_settings
+from consumer.kafka.settings import ClientSettings, buffers, client_settings
 from consumer.operate.logs import client_log
+from consumer.operate.memory import Buffers
 from consumer.operate.pulse import Pulse, Wait
 from consumer.pipeline.spec import Pipeline
 
@@ -24,6 +25,7 @@ class Connection(msgspec.Struct, frozen=True):
 
     broker: KafkaBroker
     topics: Topics
+    buffers: Buffers
     versions: dict[str, str]
 
 
@@ -56,7 +58,7 @@ def connect(
         "confluent_kafka": str(confluent_kafka.__version__),
         "librdkafka": str(confluent_kafka.libversion()[0]),
     }
-    return Connection(broker, topics, versions)
+    return Connection(broker, topics, buffers(settings, topics.brokers), versions)
 
 
 class Outlets:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from consumer.operate.memory import SMALLEST, Buffers
 from consumer.pipeline.findings import Finding, nearest
 from consumer.pipeline.spec import Pipeline
 
@@ -196,6 +197,24 @@ def client_settings(spec: Pipeline, instance: str, limits: tuple[int, int] | Non
     )
 
 
+def buffers(settings: ClientSettings, brokers: int) -> Buffers:
+    """Return what the clients may hold.
+
+    Args:
+        settings: of the clients.
+        brokers: how many there are; each may have one answer to a fetch on its way.
+    """
+    consumer, producer = settings.consumer, settings.producer
+    # A fetch begins below either limit, and may bring so much more (librdkafka's queued.max.messages.kbytes).
+    fetched = brokers * int(consumer["fetch.max.bytes"])
+    return Buffers(
+        consumer=1024 * int(consumer["queued.max.messages.kbytes"]) + fetched,
+        events=int(consumer["queued.min.messages"]) + fetched // SMALLEST,
+        producer=1024 * int(producer["queue.buffering.max.kbytes"]),
+        records=int(producer["queue.buffering.max.messages"]),
+    )
+
+
 def _known(name: str) -> bool:
     return name in _BOTH | _CONSUMER | _PRODUCER or name.startswith(_FAMILIES)
 
@@ -206,10 +225,17 @@ def _part(given: Mapping[str, Any], own: frozenset[str]) -> dict[str, Any]:
 
 
 def _consumer_defaults(spec: Pipeline) -> dict[str, Any]:
-    if spec.kafka.get("group.protocol") == "consumer":
-        return {"client.id": "onelane"}
-    # A dead worker's partitions are taken over after this; the broker's least is 6 s unless configured.
-    return {"client.id": "onelane", "session.timeout.ms": 10_000}
+    defaults: dict[str, Any] = {
+        "client.id": "onelane",
+        # librdkafka's 64 MiB, and 50 MiB from each broker, would be the worker's memory.
+        "queued.max.messages.kbytes": 32 * 1024,
+        "queued.min.messages": 100_000,
+        "fetch.max.bytes": 8 * 1024 * 1024,
+    }
+    if spec.kafka.get("group.protocol") != "consumer":
+        # A dead worker's partitions are taken over after this; the broker's least is 6 s unless configured.
+        defaults["session.timeout.ms"] = 10_000
+    return defaults
 
 
 def _consumer_owned(spec: Pipeline) -> dict[str, Any]:
@@ -234,6 +260,7 @@ def _producer_defaults(spec: Pipeline) -> dict[str, Any]:
         "client.id": "onelane",
         # librdkafka's 1 GiB would be the worker's memory when the brokers are slow.
         "queue.buffering.max.kbytes": 64 * 1024,
+        "queue.buffering.max.messages": 100_000,
     }
     if spec.delivery == "exactly_once":
         least = round(1000 * (_BATCHES_IN_TRANSACTION * spec.batch.time + spec.checkpoint))

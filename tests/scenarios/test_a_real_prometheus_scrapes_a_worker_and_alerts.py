@@ -37,7 +37,7 @@ def _worker(stream: Stream, start_worker: StartWorker) -> Worker:
     worker.wait_until_assigned(3)
     bad = [record(number, partition=1, dep_delay="late") for number in range(10)]
     produce(stream.bootstrap, stream.input, [*bad, *(record(number, partition=2) for number in range(10, 20))])
-    worker.wait_for("partition stopped")
+    worker.wait_for("partition held")
     return worker
 
 

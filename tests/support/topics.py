@@ -157,6 +157,33 @@ def read_all(
     return sorted(records, key=lambda record: (record.partition, record.offset))
 
 
+def count_all(bootstrap: str, topic: str, timeout: float = 120) -> int:
+    """How many records a read_committed reader finds in the topic, however many there are."""
+    settings = {
+        "bootstrap.servers": bootstrap,
+        "group.id": "count-all",  # required, and never joined: partitions are assigned by hand
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "isolation.level": "read_committed",
+        "log_level": 0,
+    }
+    deadline = time.monotonic() + timeout
+    with Consumer(settings) as consumer:
+        waiting = {at.partition for at in _partitions(consumer, topic)}
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in waiting])
+        count = 0
+        while waiting:
+            assert time.monotonic() < deadline, (
+                f"{count} records so far, partitions {sorted(waiting)} not at their end"
+            )
+            for message in consumer.consume(10_000, 0.2):
+                if message.error() is None:
+                    count += 1
+                else:
+                    waiting.discard(_known(message.partition()))
+    return count
+
+
 def _read_to_end(consumer: Consumer, partitions: set[int], count: int, timeout: float) -> list[Record]:
     """Read until all partitions report their end at the same time and `count` records are there.
 

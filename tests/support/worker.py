@@ -81,6 +81,16 @@ class Worker:
             raise AssertionError(f"{self.instance} ended before '{event}'; it said:\n{self.tail()}")
         return found[after]
 
+    def wait_for_end(self, event: str) -> Line:
+        """The last log line of this event, of a process that has ended."""
+        assert not self.running
+        return self.logs(event)[-1]
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def wait_until_assigned(self, partitions: int, timeout: float = START_TIMEOUT) -> None:
         """Wait till it has had so many partitions at once."""
         wait_until(

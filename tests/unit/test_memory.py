@@ -1,0 +1,44 @@
+"""What a worker may come to take."""
+
+import time
+
+from consumer.operate.memory import OVERHEAD, Buffers, budget, cost, resident
+
+MEBIBYTE = 1024 * 1024
+
+
+def test_a_budget_is_a_sum_of_what_settings_allow() -> None:
+    """The process as it is, the clients' buffers, open events, a batch at work, and an interpreter a lane."""
+    buffers = Buffers(consumer=40 * MEBIBYTE, events=1000, producer=64 * MEBIBYTE, records=500)
+    made = budget(buffers, 64 * MEBIBYTE, 4 * MEBIBYTE, interpreters=200, interpreter_bytes=300_000)
+    assert made.buffers == 104 * MEBIBYTE + 1500 * OVERHEAD
+    assert made.open_events == 104 * MEBIBYTE + 1000 * OVERHEAD
+    assert (made.work, made.lanes) == (16 * MEBIBYTE, 60_000_000)
+    assert made.total == made.process + made.buffers + made.open_events + made.work + made.lanes
+    assert made.process > 10 * MEBIBYTE
+
+
+def test_the_cost_of_a_thing_is_measured() -> None:
+    """Of what is there in memory, not only asked for; and never less than it is."""
+    taken = cost(lambda: bytearray(b"x" * 5 * MEBIBYTE))
+    assert 5 * MEBIBYTE <= taken < 9 * MEBIBYTE
+
+
+def test_what_takes_long_is_made_twice_at_least() -> None:
+    """A slow model must not hold up the start, and one alone would tell of what is needed once."""
+    made = []
+
+    def make() -> None:
+        time.sleep(0.4)
+        made.append(1)
+
+    cost(make)
+    assert len(made) == 2
+
+
+def test_a_process_knows_its_memory() -> None:
+    """In bytes, growing with what it takes."""
+    before = resident()
+    kept = bytearray(b"x" * 30 * MEBIBYTE)
+    assert resident() - before > 20 * MEBIBYTE
+    assert len(kept) > 0
