@@ -138,3 +138,14 @@ def test_every_noqa_names_its_rule(module: str) -> None:
 def test_every_module_says_what_it_is_for(module: str) -> None:
     """In its first line."""
     assert ast.get_docstring(ast.parse(MODULES[module].read_text()))
+
+
+# Where the wall clock is read: for people, and for the age of events, never to time anything.
+WALL_CLOCK = {"consumer.holds"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_is_timed_by_the_wall_clock(module: str) -> None:
+    """It jumps; batches, checkpoints, time-outs and back-offs count on the monotonic clock."""
+    reads = re.search(r"\btime\.time\(|\bdatetime\.now\(|\btime\.time_ns\(", MODULES[module].read_text())
+    assert reads is None or module in WALL_CLOCK
