@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that a new clone needs: Python 3.11 for the first, a JDK and Maven too for the
-# second, which runs a real Apache Kafka.
+# second, which runs a real Apache Kafka, and a real Prometheus from the PATH or Debian's package.
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,7 +16,7 @@ help:  ## Tell what there is to make
 demo: $(VENV)/.runtime  ## See it work: a real worker on an embedded broker, in 15 seconds
 	@$(VENV)/bin/onelane demo
 
-test: $(VENV)/.dev jars test-tflite-runtime  ## The whole suite, on a real Apache Kafka
+test: $(VENV)/.dev jars prometheus test-tflite-runtime  ## The whole suite, on a real Apache Kafka
 	@$(VENV)/bin/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
 
 test-tflite-runtime: $(VENV_TFLITE)/.dev  ## The engine tests on tflite-runtime, in an environment of its own
@@ -28,6 +28,10 @@ chaos: $(VENV)/.dev jars  ## Faults, each ROUNDS times (100): hours; `make test`
 .PHONY: jars
 jars: $(VENV)/.dev
 	@$(VENV)/bin/python -m tests.support.jars
+
+.PHONY: prometheus
+prometheus: $(VENV)/.dev
+	@$(VENV)/bin/python -m tests.support.prometheus
 
 lint: $(VENV)/.dev  ## ruff, all rules
 	@$(VENV)/bin/ruff check .

@@ -1,9 +1,10 @@
-"""Makes the files that are generated from data in the code: the JSON Schema, and docs/reference.md.
+"""Makes the files that are generated from data in the code: the JSON Schema, and pages of docs/.
 
 ``--check`` writes nothing and fails when one of them is stale.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,8 @@ import orjson
 from consumer.deadletter import causes, headers
 from consumer.exits import MEANINGS
 from consumer.kafka.settings import OWNED
+from consumer.operate.metrics import METRICS, PIPELINE, Label, Metric
+from consumer.operate.truth import TRUTH
 from consumer.pipeline.schema import schema
 
 ROOT: Final = Path(__file__).parents[1]
@@ -24,6 +27,8 @@ def main() -> int:
             schema(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
         ).decode(),
         "docs/reference.md": _reference(),
+        "docs/metrics.md": _metrics(),
+        "docs/probes.md": _probes(),
     }
     checking = sys.argv[1:] == ["--check"]
     stale = [name for name, text in made.items() if not _same(ROOT / name, text)]
@@ -69,9 +74,77 @@ In `kafka:`, these are refused:
 """
 
 
-def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> str:
-    lines = [f"| {head[0]} | {head[1]} |", "|---|---|", *(f"| {left} | {right} |" for left, right in rows)]
-    return "\n".join(lines)
+def _metrics() -> str:
+    rows = [(f"`{one.name}`", str(one.kind), one.unit, _labels(one), one.help) for one in METRICS]
+    first: dict[Label, str] = {}
+    for one in METRICS:
+        for label in one.labels:
+            first.setdefault(label, one.name)
+    values = [(f"`{label.name}`", f"`{name}`", _values(label)) for label, name in first.items()]
+    return f"""<!-- Made by scripts/generate.py from data in the code. Do not edit: make generate. -->
+# Metrics
+
+`operate.http` serves them on `/metrics`. Every one has the label `{PIPELINE}`, the pipeline file's `name`, and these:
+
+{_table(("metric", "kind", "counts", "labels", "what it says"), rows)}
+
+The values of labels:
+
+{_table(("label", "first of", "values"), values)}
+
+Events and dead letters count once their results are durable: what an abort undoes never shows, and what is done again
+counts once. Batches, rows and seconds count as the work is done. Series of a partition are gone with the partition;
+all others that can be known before are there from the start, at 0, but for `onelane_dead_letters_total`.
+
+Beside these are those of the process as every Prometheus client names them (`process_cpu_seconds_total`,
+`process_resident_memory_bytes`, `process_open_fds`, …), without the label.
+
+Alerts on them, with what to do: [deploy/prometheus/alerts.yaml](../deploy/prometheus/alerts.yaml).
+"""
+
+
+def _labels(metric: Metric) -> str:
+    return ", ".join(f"`{label.name}`" for label in metric.labels)
+
+
+def _values(label: Label) -> str:
+    return ", ".join(f"`{value}`" for value in label.values) or label.meaning
+
+
+def _probes() -> str:
+    head = ("the worker", "/live", "/ready", "the body says", "the metric that shows it")
+    rows = [(row.state, row.live, row.ready, _code(row.body), _code(row.metrics)) for row in TRUTH]
+    meanings = "\n".join(f"- **{row.state}**: {row.meaning}" for row in TRUTH)
+    return f"""<!-- Made by scripts/generate.py from data in the code. Do not edit: make generate. -->
+# Probes
+
+`/live` asks whether anything is stuck: 503 means that a restart helps. `/ready` asks whether the worker does its
+share, or would do it: 503 means that it is not there yet, or on its way out. A supervisor that restarts workers on a
+rebalance, a slow model or a broker that is away makes things worse, so none of these answers 503.
+
+{_table(head, rows)}
+
+{meanings}
+
+Both answer with the same JSON: `pipeline`, `live`, `ready`, `not_ready_because`, `started`, `doing` (what the
+worker's thread is at), `waiting` (what it waits for from a broker, or null), `joined`, `draining`, `lanes`, `lag`,
+`held` (each partition with its offset, kind, why, the most frequent cause, and what releases it) and
+`last_checkpoint`; times are `seconds` ago and `since`, in UTC. The conditions in the table are on its fields, and on
+metrics as Prometheus takes them. Each row is brought about with a real worker in tests/scenarios.
+
+The worker's own watchdog ends a worker that is stuck, with code 7, also where nobody asks. Native code that hangs
+while it holds Python's global lock leaves no thread to do that, nor to answer: the probe times out, which counts as a
+failure. So set a liveness probe all the same.
+"""
+
+
+def _code(conditions: tuple[str, ...]) -> str:
+    return "<br>".join(f"`{condition}`" for condition in conditions)
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
 
 
 if __name__ == "__main__":

@@ -14,14 +14,19 @@ import structlog
 from consumer import __version__
 from consumer.assembly import Assembly, assemble
 from consumer.cli.options import load_pipeline, pipeline_argument
-from consumer.exits import ExitCode, OnelaneError, StoppedError
+from consumer.exits import ExitCode, OnelaneError, PipelineError, StoppedError
 from consumer.kafka.connect import Connection, connect
 from consumer.lane import OPEN_BYTES
+from consumer.observer import Observers
 from consumer.operate.figures import Figures
+from consumer.operate.front import Front
+from consumer.operate.http import AddressError, Server
 from consumer.operate.logs import set_up_logs
 from consumer.operate.memory import budget
 from consumer.operate.pulse import Pulse, WatchedInterpreter
 from consumer.operate.watchdog import Watchdog
+from consumer.pipeline.findings import Finding
+from consumer.pipeline.load import PipelineFile
 from consumer.worker import Worker
 
 _log = structlog.get_logger()
@@ -65,18 +70,21 @@ def _run(path: Path, instance: str, *, release: bool) -> ExitCode:
     pulse = Pulse(file.spec.operate.stuck_after)
     watchdog = Watchdog(timeout, pulse)
     watchdog.start()
+    front = Front(file.spec.name, pulse, watchdog.stopping)
+    _serve(file, front)
     assembly = assemble(file)
+    front.meters.describe(_what_runs(assembly))
     provenance = (assembly.model.label, f"{file.spec.name}@{file.mapping}")
     connection = connect(file.spec, instance, provenance, pulse, watchdog.stopping)
     _log.info("started", **_start_line(assembly, connection, instance))
     figures = Figures(time.monotonic)
     worker = Worker(
         connection.broker,
-        assembly.enrichers(lambda runner: WatchedInterpreter(runner, pulse, lambda _: None)),
+        assembly.enrichers(lambda runner: WatchedInterpreter(runner, pulse, front.meters.invoked)),
         assembly.rule,
         checkpoint=file.spec.checkpoint,
         drain=_DRAIN * timeout,
-        observer=figures,
+        observer=Observers(figures, front.watcher, front.meters),
         holds=assembly.hold_rule(release=release),
     )
     try:
@@ -89,6 +97,31 @@ def _run(path: Path, instance: str, *, release: bool) -> ExitCode:
         raise
     _log.info("stopped", **figures.summary())
     return ExitCode.DONE
+
+
+def _serve(file: PipelineFile, front: Front) -> None:
+    """Serve probes and metrics, if the file says where: before the model is opened, so that a slow start shows."""
+    address = file.spec.operate.http
+    if address is None:
+        return
+    try:
+        server = Server(address, front.pages)
+    except AddressError as error:
+        raise PipelineError(file.refusal([Finding(("operate", "http"), str(error))])) from None
+    _log.info("serving", http=server.address, pages=list(front.pages))
+
+
+def _what_runs(assembly: Assembly) -> dict[str, str]:
+    """Return what the metrics tell of it."""
+    spec = assembly.file.spec
+    return {
+        "version": __version__,
+        "model": assembly.model.label,
+        "mapping": assembly.file.mapping,
+        "engine": f"{assembly.engine.name} {assembly.engine.version}",
+        "protocol": str(spec.kafka.get("group.protocol", "classic")),
+        "delivery": spec.delivery,
+    }
 
 
 def _start_line(assembly: Assembly, connection: Connection, instance: str) -> dict[str, object]:

@@ -91,6 +91,8 @@ class Patience:
             except KafkaException as error:
                 why = reason(error)
                 if not _again(why):
+                    if said != began:
+                        self.wait.answered()  # if not as was hoped for
                     raise
                 now = time.monotonic()
                 if now - said > _LOUD_AFTER or said == began:

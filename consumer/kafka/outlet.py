@@ -76,6 +76,8 @@ class Outlet:
         self.refused: dict[tuple[int, int], KafkaError] = {}
         self.refusal = False
         self._keep_enriched = self._keep_dead = False
+        # Whether all brokers were away at some time since it was made.
+        self.cut_off = False
         self.producer = Producer(
             {**settings, **one_by_one, "on_delivery": self._delivery_failed, "error_cb": self._client_error}
         )
@@ -232,6 +234,8 @@ class Outlet:
 
     def _client_error(self, error: KafkaError) -> None:
         """Tell of trouble that may pass; a fatal error is never passed here, but raised by the call that finds it."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+            self.cut_off = True
         if self._seldom(error.name()):
             _log.warning("trouble with the brokers", error=error.str(), code=error.name())
 

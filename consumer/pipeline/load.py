@@ -29,6 +29,7 @@ _MOST: Final[Mapping[Where, float]] = {
     ("operate", "shutdown_timeout"): 3600,
     ("operate", "stuck_after"): 86400,
 }
+_LAST_PORT: Final = 65535
 
 
 class PipelineFile(msgspec.Struct, frozen=True):
@@ -100,7 +101,7 @@ def _with_vocabularies(spec: Pipeline, directory: Path, findings: list[Finding])
 
 def _contradictions(spec: Pipeline) -> list[Finding]:
     """Find what is well-formed but can't be meant."""
-    return [*_same_topics(spec), *_empty(spec), *_names(spec), *_features(spec)]
+    return [*_same_topics(spec), *_empty(spec), *_ports(spec), *_names(spec), *_features(spec)]
 
 
 def _same_topics(spec: Pipeline) -> Iterator[Finding]:
@@ -128,6 +129,12 @@ def _empty(spec: Pipeline) -> Iterator[Finding]:
             yield Finding(where, "must be more than nothing")
         elif where in _MOST and amount > _MOST[where]:
             yield Finding(where, f"is more than {_MOST[where]:g} seconds, the most that makes sense here")
+
+
+def _ports(spec: Pipeline) -> Iterator[Finding]:
+    address = spec.operate.http
+    if address is not None and int(address.rsplit(":", 1)[1]) > _LAST_PORT:
+        yield Finding(("operate", "http"), f"ports end at {_LAST_PORT}: {address}")
 
 
 def _names(spec: Pipeline) -> Iterator[Finding]:

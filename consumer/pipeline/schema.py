@@ -16,11 +16,24 @@ def schema() -> dict[str, Any]:
             default = None if field.default_factory is msgspec.NODEFAULT else field.default_factory()
             if isinstance(default, Duration | Size):
                 made["$defs"][section.__name__]["properties"][field.name]["default"] = str(default)
+    _admit_variables(made)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "onelane pipeline file",
         **made,
     }
+
+
+def _admit_variables(node: Any) -> None:  # noqa: ANN401 - a schema holds anything
+    """Let ``${NAME}`` stand in every text that has a form: what it becomes is for the loader to judge."""
+    if isinstance(node, dict):
+        if isinstance(node.get("pattern"), str):
+            node["pattern"] = rf"\$\{{|{node['pattern']}"
+        for inner in node.values():
+            _admit_variables(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            _admit_variables(inner)
 
 
 def _unit(kind: type) -> dict[str, Any]:

@@ -1,14 +1,15 @@
-"""Writes the manifests that carry the example's files, so that plain `kubectl apply` can use them.
+"""Writes the manifests that carry other files: the example's, for plain `kubectl apply`, and the alerts.
 
     python deploy/kubernetes/render.py
 
-Run it after any change of the pipeline file, a vocabulary or the model; a test fails until then.
+Run it after any change of the pipeline file, a vocabulary, the model or the alerts; a test fails until then.
 """
 # ruff: noqa: INP001 -- a script, not a package
 
 import base64
 import hashlib
 import re
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,21 @@ from ruamel.yaml.scalarstring import LiteralScalarString
 
 HERE = Path(__file__).resolve().parent
 EXAMPLE = HERE.parents[1] / "examples" / "flights"
+PROMETHEUS = HERE.parent / "prometheus"
 HEADER = "# Made by render.py from examples/flights: change the files there, then run it again.\n"
+ALERTS_HEADER = "# Made by deploy/kubernetes/render.py from alerts.yaml: change that file, then run it again.\n"
 BASE64_WIDTH = 100
 
 
 def main() -> None:
-    """Write both ConfigMaps and mark the Deployment with what they hold."""
+    """Write both ConfigMaps, mark the Deployment with what they hold, and write the alerts for the operator."""
     texts = [EXAMPLE / "pipeline.yaml", *_vocabularies(YAML(typ="safe").load(EXAMPLE / "pipeline.yaml"))]
     config = {path.name: path.read_text(encoding="utf-8") for path in texts}
     model = EXAMPLE / "models" / "delay.tflite"
     _write("config", {"data": {name: LiteralScalarString(text) for name, text in config.items()}})
     _write("model", {"binaryData": {model.name: LiteralScalarString(_folded(model.read_bytes()))}})
     _mark(HERE / "deployment.yaml", _digest([*texts, model]))
+    _wrap_alerts(PROMETHEUS / "alerts.yaml", PROMETHEUS / "prometheusrule.yaml")
 
 
 def _vocabularies(pipeline: Mapping[str, Any]) -> list[Path]:
@@ -51,6 +55,16 @@ def _write(name: str, content: Mapping[str, Any]) -> None:
     with (HERE / f"{name}.yaml").open("w", encoding="utf-8") as file:
         file.write(HEADER)
         YAML().dump(manifest, file)
+
+
+def _wrap_alerts(rules: Path, manifest: Path) -> None:
+    """Put the rules, word for word, into the resource that the Prometheus operator reads them from."""
+    body = "".join(line for line in rules.read_text(encoding="utf-8").splitlines(keepends=True) if line[0] != "#")
+    manifest.write_text(
+        f"{ALERTS_HEADER}apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\n"
+        f"metadata:\n  name: onelane\nspec:\n{textwrap.indent(body, '  ')}",
+        encoding="utf-8",
+    )
 
 
 def _digest(paths: list[Path]) -> str:

@@ -13,6 +13,7 @@ Document: TypeAlias = Any
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "flights"
 KUBERNETES = ROOT / "deploy" / "kubernetes"
+PROMETHEUS = ROOT / "deploy" / "prometheus"
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 
 # Headers that a dead letter adds to the event.

@@ -12,7 +12,16 @@ import kubernetes_validate  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 from tests.deploy.dockerfile import instructions
-from tests.deploy.files import EXAMPLE, KUBERNETES, Document, load, manifest, pipeline, shutdown_timeout
+from tests.deploy.files import (
+    EXAMPLE,
+    KUBERNETES,
+    PROMETHEUS,
+    Document,
+    load,
+    manifest,
+    pipeline,
+    shutdown_timeout,
+)
 
 # The newest version that kubernetes-validate 1.37 knows, and an older one that is still in use.
 VERSIONS = ["1.33", "1.37"]
@@ -90,10 +99,13 @@ def test_new_files_mean_new_pods(deployment: Document, pod: Document) -> None:
 def test_the_rendered_manifests_are_fresh(tmp_path: Path) -> None:
     """Running render.py again changes nothing."""
     shutil.copytree(EXAMPLE, tmp_path / "examples" / "flights")
-    copy = shutil.copytree(KUBERNETES, tmp_path / "deploy" / "kubernetes")
-    subprocess.run([sys.executable, copy / "render.py"], check=True)
-    for name in ("config.yaml", "model.yaml", "deployment.yaml"):
-        assert (copy / name).read_bytes() == (KUBERNETES / name).read_bytes()
+    copy = tmp_path / "deploy"
+    for folder in (KUBERNETES, PROMETHEUS):
+        shutil.copytree(folder, copy / folder.name)
+    subprocess.run([sys.executable, copy / "kubernetes" / "render.py"], check=True)
+    made = [KUBERNETES / f"{name}.yaml" for name in ("config", "model", "deployment")]
+    for path in (*made, PROMETHEUS / "prometheusrule.yaml"):
+        assert (copy / path.relative_to(KUBERNETES.parent)).read_bytes() == path.read_bytes()
 
 
 def test_plain_kubectl_apply_can_carry_the_model() -> None:

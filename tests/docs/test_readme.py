@@ -96,7 +96,18 @@ def test_the_commands_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-@pytest.mark.parametrize("page", ["README.md", "DESIGN.md", "CONTRIBUTING.md", "docs/decisions/README.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "DESIGN.md",
+        "CONTRIBUTING.md",
+        "deploy/README.md",
+        "docs/decisions/README.md",
+        "docs/metrics.md",
+        "docs/probes.md",
+    ],
+)
 def test_links_lead_somewhere(page: str) -> None:
     """A link to a file of the project names one that is there."""
     text = (ROOT / page).read_text(encoding="utf-8")

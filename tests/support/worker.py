@@ -101,6 +101,11 @@ class Worker:
         assert self.running, f"{self.instance} ended; it said:\n{self.tail()}"
 
     @property
+    def http(self) -> str:
+        """Where it answers probes."""
+        return str(self.wait_for("serving")["http"])
+
+    @property
     def lanes(self) -> int:
         """How many partitions it had when it last said so."""
         told = [line["lanes"] for line in self.logs() if line["event"].startswith("partitions ") and "lanes" in line]

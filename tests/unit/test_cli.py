@@ -1,5 +1,6 @@
 """The command line in processes of its own: what it prints, and its exit codes."""
 
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -64,6 +65,17 @@ def test_run_logs_its_end_with_the_code(tmp_path: Path) -> None:
     (line,) = [orjson.loads(text) for text in done.stderr.splitlines()]
     assert (line["level"], line["code"]) == ("error", 2)
     assert "none.yaml: can't be read" in line["error"]
+
+
+def test_an_address_that_is_taken_exits_2(tmp_path: Path) -> None:
+    """Before the model is opened and a broker is asked; the message names file, line, field and reason."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        path = write(tmp_path, f"{GOOD}operate: {{http: '{address}'}}\n")
+        done = onelane("run", path)
+    assert done.returncode == ExitCode.PIPELINE
+    (line,) = [orjson.loads(text) for text in done.stderr.splitlines()]
+    assert line["error"] == f"{path}:17:11: operate.http: {address} can't be served: Address already in use"
 
 
 def test_broken_yaml_names_the_line(tmp_path: Path) -> None:

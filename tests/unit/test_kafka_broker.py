@@ -10,6 +10,7 @@ from consumer.broker import AbortedError
 from consumer.exits import FatalBrokerError
 from consumer.kafka.broker import KafkaBroker
 from consumer.kafka.delivery import AtLeastOnce, ExactlyOnce
+from consumer.kafka.errors import Patience
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet
 from consumer.operate.pulse import Pulse
@@ -65,6 +66,10 @@ class FakeProducer:
         self._calls = calls
         self._failures = failures
 
+    def poll(self, _: float) -> int:
+        """Have nothing to tell."""
+        return 0
+
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         def call(*_: object) -> int:
             self._calls.append(name)
@@ -81,7 +86,7 @@ class FakeOutlet:
     def __init__(self, producer: FakeProducer) -> None:
         self.producer = producer
         self.failed: KafkaError | None = None
-        self.refusal = self.careful = False
+        self.refusal = self.careful = self.cut_off = False
 
     def write(self, results: Sequence[Result], refused: object) -> list[Result]:
         """Take all."""
@@ -132,6 +137,49 @@ def test_a_checkpoint_is_one_transaction() -> None:
     scene.broker.checkpoint({0: 1, 1: 1})
     assert scene.calls == ["begin_transaction", "send_offsets_to_transaction", "commit_transaction"]
     assert scene.group.commits == []
+
+
+def test_a_producer_that_was_cut_off_from_all_brokers_begins_no_transaction() -> None:
+    """A new one does; one that has begun goes on, and its calls tell what became of it."""
+    scene = Scene(ExactlyOnce)
+    scene.broker.write(RESULTS[:1])
+    scene.outlets[-1].cut_off = True
+    scene.broker.write(RESULTS[1:])
+    scene.broker.checkpoint({0: 1, 1: 1})
+    assert len(scene.outlets) == 1
+    scene.broker.write(RESULTS)
+    assert len(scene.outlets) == 2
+    assert scene.calls[-2:] == ["init_transactions", "begin_transaction"]
+
+
+class Told:
+    """Hears of waits for the broker."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def waits(self, what: str) -> None:
+        """Another try."""
+        self.lines.append(what)
+
+    def answered(self) -> None:
+        """No longer."""
+        self.lines.append("answered")
+
+
+def test_an_error_that_is_no_more_waiting_ends_the_wait() -> None:
+    """Else the probes would show a wait for ever, though the worker has gone on by another way."""
+    told = Told()
+    answers = iter([KafkaError(KafkaError._TIMED_OUT), ABORTABLE, ABORTABLE])
+
+    def call() -> None:
+        raise KafkaException(next(answers))
+
+    patience = Patience(told, lambda _: None)
+    for expected in (["offsets", "answered"], ["offsets", "answered"]):
+        with pytest.raises(KafkaException, match="abort it"):
+            patience.until_done(call, "offsets")
+        assert told.lines == expected
 
 
 @pytest.mark.parametrize("kind", [ExactlyOnce, AtLeastOnce])

@@ -49,6 +49,20 @@ def test_the_schema_accepts_the_small_pipeline() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        ("topic: in}", "topic: '${TOPIC:-in}'}"),
+        ("kafka:", "operate: {http: '${HTTP}'}\nkafka:"),
+        ("kafka:", "operate: {http: '127.0.0.1:9404'}\nkafka:"),
+        ("kafka:", "operate: {http: '0.0.0.0:${PORT:-9404}'}\nkafka:"),
+    ],
+)
+def test_the_schema_accepts_variables(old: str, new: str) -> None:
+    """Also where a text has a form: the loader judges what they become."""
+    assert errors(changed(old, new)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
         ("topic: in}", "topc: in}"),
         ("topic: in}", "topic: in, start: first}"),
         ("field: n, kind: number", "field: n, kind: numbr"),
@@ -57,6 +71,7 @@ def test_the_schema_accepts_the_small_pipeline() -> None:
         ("kafka:", "batch: {wait: 20}\nkafka:"),
         ("kafka:", "batch: {bytes: 4mb}\nkafka:"),
         ("kafka:", "batch: {rows: 0}\nkafka:"),
+        ("kafka:", "operate: {http: nowhere}\nkafka:"),
         ("name: small\n", ""),
         ("localhost:9092", "[a]"),
     ],

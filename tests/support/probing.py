@@ -1,0 +1,85 @@
+"""Asks a worker's probes: until a state of the truth table shows, or all the time."""
+
+import json
+from collections import Counter
+from threading import Event, Thread
+from types import TracebackType
+from typing import Final, Self
+
+from consumer.operate.truth import TRUTH, Row
+from tests.support.scrape import ask, body_holds, metric_holds, scrape
+from tests.support.topics import wait_until
+from tests.support.worker import Worker
+
+ROWS: Final = {row.state: row for row in TRUTH}
+
+_INTERVAL: Final = 0.02
+
+
+def wait_until_shown(worker: Worker, state: str, timeout: float = 60.0) -> None:
+    """Wait until a worker's probes, their body and its metrics say what a state's row says, all at one time."""
+    row = ROWS[state]
+    differs = ["not asked yet"]
+
+    def shown() -> bool:
+        differs[:] = _differences(worker, row)
+        return not differs
+
+    try:
+        wait_until(shown, timeout, "")
+    except TimeoutError:
+        raise AssertionError(
+            f"'{state}' does not show: {differs}; {worker.instance} said:\n{worker.tail()}"
+        ) from None
+
+
+def _differences(worker: Worker, row: Row) -> list[str]:
+    """What is not as the row says."""
+    address = worker.http
+    live, ready = ask(address, "/live"), ask(address, "/ready")
+    found = scrape(address)
+    body = json.loads(live.body)
+    differs = [f"{path} is {status}" for path, status, wanted in _statuses(row, live.status, ready.status) if wanted]
+    differs += [f"not {condition}: {body}" for condition in row.body if not body_holds(condition, body)]
+    differs += [f"not {condition}" for condition in row.metrics if not metric_holds(condition, found)]
+    return differs
+
+
+def _statuses(row: Row, live: int, ready: int) -> list[tuple[str, int, bool]]:
+    return [("/live", live, str(live) != row.live), ("/ready", ready, str(ready) != row.ready)]
+
+
+class Asking:
+    """Asks both probes of a worker over and over, from a thread, and counts the answers.
+
+    Args:
+        worker: is asked.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self._address = worker.http
+        self._stopping = Event()
+        self._thread = Thread(target=self._run, name="asking")
+        self.answers: Counter[tuple[str, object]] = Counter()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stopping.set()
+        self._thread.join(60)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_INTERVAL):
+            for path in ("/live", "/ready"):
+                try:
+                    answer: object = ask(self._address, path).status
+                except OSError as error:
+                    answer = repr(error)
+                self.answers[path, answer] += 1
