@@ -64,7 +64,12 @@ def verify(stream: Stream, ids: Iterable[int]) -> Outcome:
 
 def event_ids(records: Iterable[Record]) -> list[int]:
     """The ids of events, enriched or dead."""
-    return [int(json.loads(record.value or b"")["id"]) for record in records]
+    return [event_id(record.value or b"") for record in records]
+
+
+def event_id(value: bytes) -> int:
+    """The id of an event, enriched or not."""
+    return int(json.loads(value)["id"])
 
 
 def wait_until_caught_up(stream: Stream, timeout: float = 60) -> None:
