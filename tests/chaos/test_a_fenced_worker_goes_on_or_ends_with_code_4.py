@@ -52,6 +52,7 @@ def stand_still_beside_a_successor(stream: Stream, start: Start, worker: Worker)
         LIMIT,
         f"the one that stood still is not back in the group; it said:\n{worker.tail()}",
     )
+    assert worker.logs("partitions lost") or not worker.running
     successor.stop()
     return worker, None
 

@@ -1,7 +1,7 @@
-"""Stands in for `python -m consumer` with clients of Kafka that halt right before one of their calls.
+"""Stands in for `python -m consumer` with clients of Kafka that halt right before or after one of their calls.
 
-HALT_AT names the call and which one of its kind, such as `Producer.commit_transaction:3`. The worker then says
-"halted" in its log, and goes on once the file HALT_UNTIL is there.
+HALT_AT names the call, which one of its kind, and the side, such as `Producer.commit_transaction:3:before`. The
+worker then says "halted" in its log, and goes on once the file HALT_UNTIL is there.
 """
 
 import os
@@ -14,22 +14,30 @@ from typing import Any
 
 import confluent_kafka
 
-WHERE, _, NUMBER = os.environ["HALT_AT"].partition(":")
+WHERE, NUMBER, SIDE = os.environ["HALT_AT"].split(":")
 UNTIL = Path(os.environ["HALT_UNTIL"])
 CLIENT, _, METHOD = WHERE.partition(".")
 
 
+def _halt() -> None:
+    sys.stderr.write('{"event": "halted"}\n')
+    while not UNTIL.exists():
+        time.sleep(0.005)
+
+
 def _halting(client: type) -> type:
-    """A client whose call is preceded by a halt."""
+    """A client that halts at a call."""
     call: Callable[..., Any] = getattr(client, METHOD)
     numbers = count(1)
 
     def halting(self: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the client takes
-        if next(numbers) == int(NUMBER):
-            sys.stderr.write('{"event": "halted"}\n')
-            while not UNTIL.exists():
-                time.sleep(0.005)
-        return call(self, *arguments, **options)
+        here = next(numbers) == int(NUMBER)
+        if here and SIDE == "before":
+            _halt()
+        answer = call(self, *arguments, **options)
+        if here and SIDE == "after":
+            _halt()
+        return answer
 
     return type(CLIENT, (client,), {METHOD: halting})
 
