@@ -54,6 +54,10 @@ class KafkaBroker(ABC):
         self._committed: dict[int, int] = {}
         # (partition, offset) of events whose enriched record the broker refused, and why.
         self._refused: dict[tuple[int, int], KafkaError] = {}
+        # Partition -> the offset after the last event written since the last checkpoint; after a refusal, where what
+        # may hold the culprit ends: care lasts until all of it is committed, not only another partition's part.
+        self._reached: dict[int, int] = {}
+        self._care_until: dict[int, int] = {}
         self._renewed_at = float("-inf")
         self._written = False
         # Between an abort and the rewind, the lanes' positions are past results that were thrown away.
@@ -83,6 +87,9 @@ class KafkaBroker(ABC):
             raise AbortedError(_NOT_REWOUND)
         try:
             self._begin()
+            if results:  # of one partition, as a lane writes them
+                last = results[-1].event
+                self._reached[last.partition()] = last.offset() + 1
             return self._outlet.write(results, self._refused)
         except KafkaException as error:
             raise self._undo(reason(error)) from error
@@ -110,7 +117,9 @@ class KafkaBroker(ABC):
         self._refused = {
             (p, offset): why for (p, offset), why in self._refused.items() if offset >= self._committed.get(p, 0)
         }
-        if self._outlet.careful:  # what was refused is behind us
+        self._reached.clear()
+        if self._outlet.careful and all(self._committed.get(p, end) >= end for p, end in self._care_until.items()):
+            self._care_until.clear()  # what was refused is behind us
             self._replace(careful=False)
 
     def rewind(self) -> Positions:
@@ -213,10 +222,13 @@ class KafkaBroker(ABC):
             why = f"{why} ({failed.str()})"
         dead = next((told for told in (error, failed) if told is not None and _dead(told)), None) or self._discarded()
         culprits = set(aborted.culprits) if aborted is not None else set()
+        if self._outlet.refusal:
+            culprits |= self._note_refused()
+        self._reached.clear()
         if dead is not None:
             self._renew(dead)
         elif self._outlet.refusal:
-            culprits |= self._take_care()
+            self._replace(careful=True)
         return AbortedError(why, culprits)
 
     def _discarded(self) -> KafkaError | None:
@@ -239,12 +251,13 @@ class KafkaBroker(ABC):
             )
         self._renewed_at = now
         _log.warning("the producer is replaced", error=error.str(), code=error.name())
-        self._replace(careful=False)
+        self._replace(careful=self._outlet.refusal or self._outlet.careful)
 
-    def _take_care(self) -> set[int]:
-        """A record was refused by the broker, and its batch with it: find out which by sending them one by one.
+    def _note_refused(self) -> set[int]:
+        """A record was refused by the broker, and its batch with it: a careful outlet finds out which, one by one.
 
-        Stays so until the next checkpoint: only the first one refused is found in each round.
+        It stays until all that was written with it is committed: only the first one refused is found in each round.
+        A producer that dies of the abort, as one does whose transaction is timed out meanwhile, takes nothing along.
 
         Returns:
             The partitions in which what was refused is a dead letter already.
@@ -252,8 +265,8 @@ class KafkaBroker(ABC):
         found = self._outlet.refused
         again = {partition for partition, offset in found if (partition, offset) in self._refused}
         self._refused |= found
+        self._care_until |= self._reached
         _log.warning("the broker refused a record", found=sorted(found))
-        self._replace(careful=True)
         return again
 
     def _replace(self, *, careful: bool) -> None:
