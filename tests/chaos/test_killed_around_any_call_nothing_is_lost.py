@@ -5,8 +5,7 @@ has another name, so that the coordinator must end the transaction, and an offse
 """
 
 from collections.abc import Callable, Sequence
-from itertools import cycle, islice
-from typing import Final, get_args
+from typing import Final
 
 import pytest
 
@@ -18,11 +17,11 @@ from tests.support.calls import (
     complete,
     feed,
     missing_and_doubled,
+    protocols,
     start_halting,
 )
 from tests.support.faults import Fault
 from tests.support.fixtures import OpenStream, StartWorker
-from tests.support.stream import Protocol
 
 CALLS: Final[dict[str, Sequence[Call]]] = {
     "exactly_once": (
@@ -53,7 +52,7 @@ def test_killed_around_any_call_nothing_is_lost(
     survived: Callable[[Fault], None],
 ) -> None:
     """Nothing is missing, and nothing doubled where that is promised."""
-    for turn, protocol in enumerate(islice(cycle(get_args(Protocol)), rounds(1))):
+    for turn, protocol in enumerate(protocols(delivery, rounds(1))):
         streams = {
             call: open_stream({**CHANGES, "delivery": delivery}, protocol=protocol, name=f"call-{turn}-{number}")
             for number, call in enumerate(CALLS[delivery])

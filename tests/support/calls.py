@@ -3,13 +3,14 @@
 import secrets
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
 from tests.support.fixtures import StartWorker
-from tests.support.stream import Stream, record, value
+from tests.support.stream import Protocol, Stream, record, value
 from tests.support.topics import REQUEST_TIMEOUT, NewRecord, admin_client, produce, wait_until
 from tests.support.verify import Outcome, verify
 from tests.support.worker import Worker
@@ -47,6 +48,12 @@ class Call:
     def on_turn(self, turn: int) -> str:
         """Where a worker halts, in a turn."""
         return f"{self.method}:{1 + secrets.randbelow(12) if turn and self.often else self.number}:{self.halt}"
+
+
+def protocols(delivery: str, turns: int) -> list[Protocol]:
+    """A protocol a turn; the two ways to deliver begin with different ones."""
+    both = get_args(Protocol)
+    return list(islice(cycle(both if delivery == "exactly_once" else both[::-1]), turns))
 
 
 def feed(stream: Stream, call: Call) -> None:
