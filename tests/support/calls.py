@@ -11,7 +11,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
 from tests.support.fixtures import StartWorker
 from tests.support.stream import Protocol, Stream, record, value
-from tests.support.topics import REQUEST_TIMEOUT, NewRecord, admin_client, produce, wait_until
+from tests.support.topics import REQUEST_TIMEOUT, NewRecord, admin_client, open_transactions, produce, wait_until
 from tests.support.verify import Outcome, verify
 from tests.support.worker import Worker
 
@@ -83,7 +83,7 @@ def complete(streams: dict[Call, Stream], start: StartWorker) -> dict[Call, Outc
     """Let another worker complete each stream, and return what became of the events in all."""
     successors = [start(stream, "successor") for stream in streams.values()]
     for call, stream in streams.items():
-        wait_until(partial(_is_complete, stream), 120, f"what was left at {call} is not completed")
+        _wait_until_complete(stream, call)
     for successor in successors:
         successor.terminate()
     for successor in successors:
@@ -103,6 +103,14 @@ def assert_promise(delivery: str, outcomes: dict[Call, Outcome]) -> None:
         assert not outcome.missing, call
         assert outcome.dead in ([], [REFUSED]), call
         assert delivery == "at_least_once" or not (outcome.duplicates or outcome.disorder), call
+
+
+def _wait_until_complete(stream: Stream, call: Call) -> None:
+    try:
+        wait_until(partial(_is_complete, stream), 120, f"what was left at {call} is not completed")
+    except TimeoutError as error:
+        hidden = open_transactions(stream.bootstrap, stream.output)
+        raise TimeoutError(f"{error}; transactions are open in partitions {sorted(hidden)} of the output") from error
 
 
 def _is_complete(stream: Stream) -> bool:
