@@ -8,7 +8,7 @@ PIP_VERSION := 25.3
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-tflite-runtime chaos lint types fresh check generate broker bench-limit clean
+.PHONY: help demo test test-tflite-runtime chaos soak lint types fresh check generate broker bench-limit clean
 
 help:  ## Tell what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "%-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,12 @@ test-tflite-runtime: $(VENV_TFLITE)/.dev  ## The engine tests on tflite-runtime,
 
 chaos: $(VENV)/.dev jars  ## Faults, each ROUNDS times (100): hours; `make test` has the short version
 	@ROUNDS=$${ROUNDS:-100} $(VENV)/bin/python -m pytest tests/chaos --timeout=7200 $(PYTEST_ARGS)
+
+SECONDS ?= 1800
+
+soak: $(VENV)/.dev jars  ## A worker under a steady load for SECONDS (1800): memory, files and threads stay
+	@SECONDS=$(SECONDS) $(VENV)/bin/python -m pytest tests/chaos/test_a_worker_at_a_steady_load_stays_as_it_is.py \
+		$(PYTEST_ARGS)
 
 .PHONY: jars
 jars: $(VENV)/.dev

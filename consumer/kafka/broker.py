@@ -25,9 +25,10 @@ _FENCED_AGAIN: Final = 60.0
 _NOT_REWOUND: Final = "what was undone has not been rewound yet"
 
 
-def _dead(error: KafkaError) -> bool:
+def _dead(error: KafkaException) -> bool:
     """Return whether a producer is dead for good; calls after the first one say so by the code alone."""
-    return bool(error.fatal()) or error.code() == KafkaError._FATAL  # noqa: SLF001
+    why = reason(error)
+    return bool(why.fatal()) or why.code() == KafkaError._FATAL  # noqa: SLF001
 
 
 @contextmanager
@@ -58,6 +59,10 @@ class KafkaBroker(ABC):
         self._committed: dict[int, tuple[int, str]] = {}
         # (partition, offset) of events whose enriched record the broker refused, and why.
         self._refused: dict[tuple[int, int], KafkaError] = {}
+        # Partition -> the offset after the last event written since the last checkpoint; after a refusal, where what
+        # may hold the culprit ends: care lasts until all of it is committed, not only another partition's part.
+        self._reached: dict[int, int] = {}
+        self._care_until: dict[int, int] = {}
         self._renewed_at = float("-inf")
         self._written = False
         # Between an abort and the rewind, the lanes' positions are past results that were thrown away.
@@ -94,6 +99,9 @@ class KafkaBroker(ABC):
         try:
             with self._pulse.within(Doing.BROKER):
                 self._begin()
+                if results:  # of one partition, as a lane writes them
+                    last = results[-1].event
+                    self._reached[last.partition()] = last.offset() + 1
                 return self._outlet.write(results, self._refused)
         except (KafkaException, AbortedError) as failure:
             raise self._undo(failure) from failure
@@ -119,8 +127,10 @@ class KafkaBroker(ABC):
         if not done:
             return
         self._committed.update(marks)
-        self._refused = {(p, at): why for (p, at), why in self._refused.items() if at >= marks.get(p, (0, ""))[0]}
-        if self._outlet.careful:  # what was refused is behind us
+        self._refused = {(p, at): why for (p, at), why in self._refused.items() if at >= self._offset(p, 0)}
+        self._reached.clear()
+        if self._outlet.careful and all(self._offset(p, end) >= end for p, end in self._care_until.items()):
+            self._care_until.clear()  # what was refused is behind us
             self._replace(careful=False)
 
     def rewind(self) -> Positions:
@@ -201,6 +211,10 @@ class KafkaBroker(ABC):
     def _note_committed(self, positions: Positions, notes: Notes) -> None:
         self._committed.update({p: (offset, notes.get(p, "")) for p, offset in positions.items()})
 
+    def _offset(self, partition: int, otherwise: int) -> int:
+        """Return what is committed in a partition that this member has."""
+        return self._committed[partition][0] if partition in self._committed else otherwise
+
     def _forget(self, partitions: Collection[int]) -> None:
         for partition in partitions:
             self._committed.pop(partition, None)
@@ -228,61 +242,62 @@ class KafkaBroker(ABC):
 
     def _undo(self, failure: KafkaException | AbortedError) -> AbortedError:
         """Throw away what was written, mend the producer, and return what to raise."""
-        error = reason(failure) if isinstance(failure, KafkaException) else None
-        why = str(failure) if error is None else explained(error)
-        kind = failure.kind if isinstance(failure, AbortedError) else AbortKind.OTHER
         self._written = False
         self._undone = True
+        why, kind, culprits, told = str(failure), AbortKind.OTHER, set[int](), list[KafkaException]()
+        if isinstance(failure, AbortedError):
+            kind, culprits = failure.kind, set(failure.culprits)
+        else:
+            why = explained(reason(failure))
+            told.append(failure)
         failed, topic = self._outlet.take_failure()
         if failed is not None:
             why, kind = f"{why} ({explained(failed, topic)})", AbortKind.UNDELIVERED
-        dead = next((told for told in (error, failed) if told is not None and _dead(told)), None)
-        try:
-            if isinstance(failure, WornOutError):
-                raise failure
-            dead = dead or self._discarded()
-        except WornOutError:
-            _log.warning("the producer is replaced: it does not get through", error=why)
-            self._replace(careful=False)
-            return AbortedError(why, kind=kind)
-        culprits = set(failure.culprits) if isinstance(failure, AbortedError) else set()
-        if dead is not None:
-            kind = AbortKind.FENCED
-            self._renew(dead)
-        elif self._outlet.refusal:
+            told.append(KafkaException(failed))
+        gone = self._discarded(told)
+        if self._outlet.refusal:
             kind = AbortKind.REFUSED
-            culprits |= self._take_care()
+            culprits |= self._note_refused()
+        self._reached.clear()
+        if gone is not None:
+            kind = AbortKind.FENCED if _dead(gone) else kind
+            self._renew(gone)
+        elif self._outlet.refusal:
+            self._replace(careful=True)
         return AbortedError(why, culprits, kind)
 
-    def _discarded(self) -> KafkaError | None:
-        """Discard, and return the error of a producer that is dead by now."""
+    def _discarded(self, told: Sequence[KafkaException]) -> KafkaException | None:
+        """Discard, unless what was told means that the producer is dead or worn out; return the error that does."""
+        for error in told:
+            if _dead(error) or isinstance(error, WornOutError):
+                return error
         try:
             self._discard()
-        except WornOutError:
-            raise
         except KafkaException as error:
-            why = reason(error)
-            if not why.fatal():
-                raise FatalBrokerError(f"what was written can't be undone: {why.str()}") from error
-            return why
+            if _dead(error) or isinstance(error, WornOutError):
+                return error
+            raise FatalBrokerError(f"what was written can't be undone: {reason(error).str()}") from error
         return None
 
-    def _renew(self, error: KafkaError) -> None:
-        """Replace a producer that is dead for good, such as one whose transaction the coordinator timed out."""
-        now = time.monotonic()
-        if now - self._renewed_at < _FENCED_AGAIN and error.code() not in DENIED:
-            raise FatalBrokerError(
-                "the producer died twice within a minute; if it was fenced, another worker runs under the same "
-                f"--instance name: {error.str()}"
-            )
-        self._renewed_at = now
-        _log.warning("the producer is replaced", error=error.str(), code=error.name())
-        self._replace(careful=False)
+    def _renew(self, gone: KafkaException) -> None:
+        """Replace a producer that is of no use any more, such as one whose transaction the coordinator timed out."""
+        why, now = reason(gone), time.monotonic()
+        # Who lacks a permission, or does not get through, is not fenced by another.
+        if _dead(gone) and why.code() not in DENIED:
+            if now - self._renewed_at < _FENCED_AGAIN:
+                raise FatalBrokerError(
+                    "the producer died twice within a minute; if it was fenced, another worker runs under the same "
+                    f"--instance name: {why.str()}"
+                )
+            self._renewed_at = now
+        _log.warning("the producer is replaced", error=explained(why), code=why.name())
+        self._replace(careful=self._outlet.refusal or self._outlet.careful)
 
-    def _take_care(self) -> set[int]:
-        """A record was refused by the broker, and its batch with it: find out which by sending them one by one.
+    def _note_refused(self) -> set[int]:
+        """A record was refused by the broker, and its batch with it: a careful outlet finds out which, one by one.
 
-        Stays so until the next checkpoint: only the first one refused is found in each round.
+        It stays until all that was written with it is committed: only the first one refused is found in each round.
+        A producer that dies of the abort, as one does whose transaction is timed out meanwhile, takes nothing along.
 
         Returns:
             The partitions in which what was refused is a dead letter already.
@@ -290,8 +305,8 @@ class KafkaBroker(ABC):
         found = self._outlet.refused
         again = {partition for partition, offset in found if (partition, offset) in self._refused}
         self._refused |= found
+        self._care_until |= self._reached
         _log.warning("the broker refused a record", found=sorted(found))
-        self._replace(careful=True)
         return again
 
     def _replace(self, *, careful: bool) -> None:

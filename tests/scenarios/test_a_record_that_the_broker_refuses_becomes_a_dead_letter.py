@@ -39,3 +39,19 @@ def test_a_record_that_the_broker_refuses_becomes_a_dead_letter(
         headers = dict(letter.headers)
         assert headers["onelane.cause"] == b"Refused"
         assert headers["onelane.stage"] == b"write"
+
+
+def test_other_partitions_that_are_busy_do_not_hide_it(open_stream: OpenStream, start_worker: StartWorker) -> None:
+    """What the others commit meanwhile is no sign that it is behind: the worker looks for it once, and finds it."""
+    stream = open_stream({"batch": {"rows": 16}, "checkpoint": "1ms"}, partitions=12)
+    stream.broker.set_topic_config(stream.output, cleanup_policy="compact")
+    records = [record(number, partition=number % 12) for number in range(1200)]
+    records[0] = NewRecord(value=value(0), partition=0)
+    produce(stream.bootstrap, stream.input, records)
+    worker = start_worker(stream)
+    wait_until_caught_up(stream)
+    worker.stop()
+    assert len(worker.logs("the broker refused a record")) == 2
+    outcome = verify(stream, range(1200))
+    outcome.assert_each_once()
+    assert outcome.dead == [0]

@@ -2,6 +2,7 @@
 
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ class OpenStream(typing.Protocol):
         *,
         partitions: int = 3,
         protocol: Protocol = "classic",
+        name: str = "flights",
     ) -> Stream:
-        """`changes` are merged into the flights example's pipeline."""
+        """`changes` are merged into the flights example's pipeline; a test with several streams names each."""
         ...
 
 
@@ -36,12 +38,16 @@ class StartWorker(typing.Protocol):
 
 @pytest.fixture
 def open_stream(kafka: KafkaBroker, unique: Callable[[str], str], tmp_path: Path) -> OpenStream:
-    """Makes the stream of a test."""
+    """Makes the streams of a test."""
 
     def make(
-        changes: Mapping[str, object] | None = None, *, partitions: int = 3, protocol: Protocol = "classic"
+        changes: Mapping[str, object] | None = None,
+        *,
+        partitions: int = 3,
+        protocol: Protocol = "classic",
+        name: str = "flights",
     ) -> Stream:
-        stream = Stream(broker=kafka, name=unique("flights"), pipeline=tmp_path / "pipeline.yaml")
+        stream = Stream(broker=kafka, name=unique(name), pipeline=tmp_path / f"{name}.yaml")
         stream.create_topics(partitions)
         stream.write_pipeline(changes or {}, protocol)
         if protocol == "consumer":
@@ -55,11 +61,12 @@ def open_stream(kafka: KafkaBroker, unique: Callable[[str], str], tmp_path: Path
 def start_worker(tmp_path: Path) -> Iterator[StartWorker]:
     """Starts workers, and ends by their ids those that a test leaves."""
     workers: list[Worker] = []
+    numbers = count()  # streams side by side start workers from threads of their own
 
     def start(stream: Stream, instance: str = "one", **options: Any) -> Worker:  # noqa: ANN401
-        log = tmp_path / f"{len(workers)}-{instance}.log"
-        workers.append(Worker(stream, instance, log, **options))
-        return workers[-1]
+        worker = Worker(stream, instance, tmp_path / f"{next(numbers)}-{instance}.log", **options)
+        workers.append(worker)
+        return worker
 
     yield start
     for worker in workers:

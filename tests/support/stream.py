@@ -91,11 +91,12 @@ class Stream:
         # JSON is YAML too.
         self.pipeline.write_text(json.dumps(_merged(spec, changes), indent=1))
 
-    def set_group_session(self) -> None:
-        """Have the broker miss a dead member of a KIP-848 group after 2 s."""
+    def set_group_session(self, seconds: float = 2) -> None:
+        """Have the broker miss a dead member of a KIP-848 group after so long."""
+        session = str(round(1000 * seconds))
         entries = [
             ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-            for name, value in (("consumer.session.timeout.ms", "2000"), ("consumer.heartbeat.interval.ms", "500"))
+            for name, value in (("consumer.session.timeout.ms", session), ("consumer.heartbeat.interval.ms", "500"))
         ]
         group = ConfigResource(ResourceType.GROUP, self.name, incremental_configs=entries)
         with admin_client(self.bootstrap) as admin:

@@ -11,10 +11,10 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from tests.support.stream import Stream
-from tests.support.topics import Record, lag, open_transactions, partition_ids, read_all, wait_until
+from tests.support.topics import Isolation, Record, lag, open_transactions, partition_ids, read_all, wait_until
 
 # What was written before a moment may reach a reader so much later, in seconds; a worker takes longer to start.
 ON_THE_WAY = 0.5
@@ -64,7 +64,12 @@ def verify(stream: Stream, ids: Iterable[int]) -> Outcome:
 
 def event_ids(records: Iterable[Record]) -> list[int]:
     """The ids of events, enriched or dead."""
-    return [int(json.loads(record.value or b"")["id"]) for record in records]
+    return [event_id(record.value or b"") for record in records]
+
+
+def event_id(value: bytes) -> int:
+    """The id of an event, enriched or not."""
+    return int(json.loads(value)["id"])
 
 
 def wait_until_caught_up(stream: Stream, timeout: float = 60) -> None:
@@ -103,17 +108,19 @@ def _disorder(records: Sequence[Record]) -> list[bytes]:
     return list(bad)
 
 
-class CommittedReader:
-    """Reads a topic as a read_committed consumer does, from a thread, and notes when each partition gave records.
+class Reader:
+    """Reads a topic as a consumer does, from a thread, and notes when each partition gave records.
 
     Args:
         bootstrap: the broker.
         topic: what it reads.
+        isolation: whether it waits for transactions to end.
     """
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, bootstrap: str, topic: str, isolation: Isolation) -> None:
         self._bootstrap = bootstrap
         self._topic = topic
+        self._isolation = isolation
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="reader")
         self._arrivals: dict[int, list[float]] = {part: [] for part in partition_ids(bootstrap, topic)}
@@ -137,24 +144,37 @@ class CommittedReader:
         Returns:
             The longest silence of a partition, in seconds.
         """
-        return max(wait_until(lambda: self._silences(moment), timeout, f"a reader of {self._topic} sees nothing"))
+        return max(end - start for start, end in self._silences_after(moment, timeout))
 
-    def _silences(self, moment: float) -> list[float]:
-        """How long each partition was silent before it went on; empty where one has not gone on yet."""
+    def resumed_after(self, moment: float, timeout: float) -> float:
+        """Wait as above; how long after the moment the last of the partitions gave records again, in seconds."""
+        return max(end - moment for _, end in self._silences_after(moment, timeout))
+
+    def note(self, message: Message) -> None:
+        """Note a record; a reader that wants to know more looks into it here."""
+        self._arrivals[message.partition() or 0].append(time.monotonic())
+
+    def _silences_after(self, moment: float, timeout: float) -> list[tuple[float, float]]:
+        return wait_until(
+            lambda: self._silences(moment), timeout, f"a {self._isolation} reader of {self._topic} sees nothing"
+        )
+
+    def _silences(self, moment: float) -> list[tuple[float, float]]:
+        """From when till when each partition was silent; empty where one has not gone on yet."""
         silences = []
         for arrivals in self._arrivals.values():
             place = bisect_right(arrivals, moment + ON_THE_WAY)
             if place == len(arrivals):
                 return []
-            silences.append(arrivals[place] - (arrivals[place - 1] if place else moment))
+            silences.append((arrivals[place - 1] if place else moment, arrivals[place]))
         return silences
 
     def _run(self) -> None:
         settings = {
             "bootstrap.servers": self._bootstrap,
-            "group.id": "committed-reader",  # required, and never joined
+            "group.id": "reader",  # required, and never joined
             "enable.auto.commit": False,
-            "isolation.level": "read_committed",
+            "isolation.level": self._isolation,
             "fetch.wait.max.ms": 50,
             "log_level": 0,
         }
@@ -163,4 +183,16 @@ class CommittedReader:
             while not self._stopping.is_set():
                 for message in consumer.consume(500, 0.05):
                     if message.error() is None:
-                        self._arrivals[message.partition() or 0].append(time.monotonic())
+                        self.note(message)
+
+
+class CommittedReader(Reader):
+    """A reader that sees nothing of a transaction before it is committed.
+
+    Args:
+        bootstrap: the broker.
+        topic: what it reads.
+    """
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        super().__init__(bootstrap, topic, "read_committed")

@@ -64,6 +64,16 @@ class Worker:
         """Whether the process has not ended."""
         return self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, or the signal that ended it as a negative number; None while it runs."""
+        return self._process.poll()
+
     def logs(self, event: str | None = None) -> list[Line]:
         """The log lines so far, or those of one event; a line that is no JSON is the text of an `event`."""
         lines = [_line(text) for text in self._log.read_text(errors="replace").splitlines(keepends=True)]
@@ -86,11 +96,6 @@ class Worker:
         assert not self.running
         return self.logs(event)[-1]
 
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
     def wait_until_assigned(self, partitions: int, timeout: float = START_TIMEOUT) -> None:
         """Wait till it has had so many partitions at once."""
         wait_until(
@@ -110,6 +115,23 @@ class Worker:
         """How many partitions it had when it last said so."""
         told = [line["lanes"] for line in self.logs() if line["event"].startswith("partitions ") and "lanes" in line]
         return int(told[-1]) if told else 0
+
+    @property
+    def owned(self) -> set[int]:
+        """The partitions that it has, as far as it has said.
+
+        Raises:
+            AssertionError: one was assigned to it while it had it: a lane that stays would begin anew.
+        """
+        owned: set[int] = set()
+        for line in self.logs():
+            if line["event"] == "partitions assigned":
+                again = owned & set(line["partitions"])
+                assert not again, f"partitions {again} were assigned to {self.instance} while it had them"
+                owned |= set(line["partitions"])
+            elif line["event"] in ("partitions revoked", "partitions lost"):
+                owned -= set(line["partitions"])
+        return owned
 
     def kill(self) -> None:
         """End it as `kill -9` does."""

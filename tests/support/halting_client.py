@@ -1,0 +1,51 @@
+"""Stands in for `python -m consumer` with clients of Kafka that halt right before or after one of their calls.
+
+HALT_AT names the call, which one of its kind, and the side, such as `Producer.commit_transaction:3:before`. The
+worker then says "halted" in its log, and goes on once the file HALT_UNTIL is there.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import confluent_kafka
+
+WHERE, NUMBER, SIDE = os.environ["HALT_AT"].split(":")
+UNTIL = Path(os.environ["HALT_UNTIL"])
+CLIENT, _, METHOD = WHERE.partition(".")
+
+
+def _halt() -> None:
+    sys.stderr.write('{"event": "halted"}\n')
+    while not UNTIL.exists():
+        time.sleep(0.005)
+
+
+def _halting(client: type) -> type:
+    """A client that halts at a call."""
+    call: Callable[..., Any] = getattr(client, METHOD)
+    numbers = count(1)
+
+    def halting(self: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the client takes
+        here = next(numbers) == int(NUMBER)
+        if here and SIDE == "before":
+            _halt()
+        answer = call(self, *arguments, **options)
+        if here and SIDE == "after":
+            _halt()
+        return answer
+
+    return type(CLIENT, (client,), {METHOD: halting})
+
+
+# Before anything of ours imports them by name.
+setattr(confluent_kafka, CLIENT, _halting(getattr(confluent_kafka, CLIENT)))
+
+if __name__ == "__main__":
+    from consumer.cli import main
+
+    main()
