@@ -45,6 +45,26 @@ def check_topics(spec: Pipeline, settings: Mapping[str, Any], stopping: Callable
         RefusedError: a topic is missing, or the dead-letter topic can't take what the input topic can.
     """
     names = [spec.input.topic, spec.output.topic, spec.dead_letters.topic]
+    admin, partitions, embedded = _find(names, settings, stopping)
+    topics = Topics(partitions, {} if embedded else _limits(admin, names))
+    _check_limits(spec, topics)
+    return topics
+
+
+def find_topics(names: list[str], settings: Mapping[str, Any], stopping: Callable[[], bool]) -> dict[str, int]:
+    """Reach a broker and return how many partitions topics have.
+
+    Raises:
+        FatalBrokerError: no broker answered within 30 seconds.
+        StoppedError: a signal came while it waited.
+        RefusedError: a topic is missing.
+    """
+    return _find(names, settings, stopping)[1]
+
+
+def _find(
+    names: list[str], settings: Mapping[str, Any], stopping: Callable[[], bool]
+) -> tuple[AdminClient, dict[str, int], bool]:
     last_words: list[str] = []
     admin = AdminClient(dict(settings) | {"error_cb": lambda error: last_words.append(error.str())})
     partitions, embedded = _partitions(
@@ -60,9 +80,7 @@ def check_topics(spec: Pipeline, settings: Mapping[str, Any], stopping: Callable
             f"no topic {', '.join(missing)} on the brokers: create (kafka-topics.sh --create --topic {missing[0]}), "
             "or grant this client Describe on it"
         )
-    topics = Topics(partitions, {} if embedded else _limits(admin, names))
-    _check_limits(spec, topics)
-    return topics
+    return admin, partitions, embedded
 
 
 def ask_limits(settings: Mapping[str, Any], names: list[str]) -> dict[str, int]:
