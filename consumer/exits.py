@@ -49,6 +49,12 @@ class StoppedError(OnelaneError):
     code = ExitCode.DONE
 
 
+class ForcedError(OnelaneError):
+    """A person broke off what can be gone on with."""
+
+    code = ExitCode.FORCED
+
+
 class FatalBrokerError(OnelaneError):
     """Kafka says that this worker can't go on."""
 

@@ -249,9 +249,9 @@ def _told(results: Sequence[Result], instead: Sequence[DeadLetter]) -> Counter[s
 def _longest_age(admin: dict[str, Any], topic: str) -> float:
     """Return how old, in milliseconds, a record may be to stay in a topic; 0 where the brokers don't tell."""
     resource = ConfigResource(ResourceType.TOPIC, topic)
+    client = AdminClient(admin | {"log_level": 0})  # kept: one that is dropped fails its open calls
     try:
-        answer = AdminClient(admin | {"log_level": 0}).describe_configs([resource], request_timeout=_CALL)[resource]
-        found = answer.result(2 * _CALL)
+        found = client.describe_configs([resource], request_timeout=_CALL)[resource].result(2 * _CALL)
         ages = [int(str(found[name].value)) for name in _AGES if name in found]
     except (KafkaException, TimeoutError):
         return 0.0

@@ -19,7 +19,9 @@ from consumer.cli.dead_letters.view import (
 )
 from consumer.cli.options import load_pipeline, pipeline_argument
 from consumer.deadletter.replay import Fate, Judge, Memory
-from consumer.kafka.letters import LetterReader, find_partitions, replay_name
+from consumer.exits import ForcedError
+from consumer.kafka.checks import Topics
+from consumer.kafka.letters import LetterReader, replay_name
 from consumer.kafka.replay import Most, Notes, Outcome, Reading, Replay
 from consumer.kafka.targets import ENRICHED, PUBLISHED, InputTarget, PipelineTarget, Target, look_at_topics
 from consumer.operate.logs import set_up_logs
@@ -49,7 +51,11 @@ _LEFT: Final = (Fate.UNSELECTED, Fate.DONE, Fate.SPENT, Fate.ELSEWHERE, Fate.FOR
     metavar="N",
     help="Leave those that were replayed so often.",
 )
-@click.option("--restart", is_flag=True, help="Forget what was replayed before: it is replayed again.")
+@click.option(
+    "--restart",
+    is_flag=True,
+    help="Forget all that was replayed before, with whatever filters: it may be replayed again.",
+)
 @click.option("--yes", "--go", "for_real", is_flag=True, help="Do it; without this nothing is written.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def command(
@@ -70,44 +76,54 @@ def command(
     set_up_logs(logging.WARNING)
     filters = make_filters(given, replays=max_replays)
     file = load_pipeline(pipeline)
-    find_partitions(file.spec, file.spec.dead_letters.topic)
-    target, rows = _target(file, to)
-    outcome = _replay(file, target, filters, rows, restart=restart, for_real=for_real)
+    topics = look_at_topics(file.spec)
+    target, rows = _target(file, topics, to)
+    with LetterReader(file.spec, topics.partitions[file.spec.dead_letters.topic]) as reader:
+        try:
+            outcome = _replay(file, reader, target, filters, rows, restart=restart, for_real=for_real)
+        except KeyboardInterrupt:
+            raise ForcedError("stopped; the same command goes on where this one ended") from None
     if as_json:
         click.echo(dumps(_json(outcome, for_real=for_real)))
     else:
         _show(file, outcome, max_replays, for_real=for_real)
 
 
-def _target(file: PipelineFile, to: str) -> tuple[Target, int]:
+def _target(file: PipelineFile, topics: Topics, to: str) -> tuple[Target, int]:
+    """Return where dead letters go to, and how many at once."""
     if to == "input":
-        return InputTarget(file.spec, look_at_topics(file.spec)), _ROWS
+        return InputTarget(file.spec, topics), _ROWS
     assembly = assemble(file)
     provenance = (assembly.model.label, f"{file.spec.name}@{file.mapping}")
-    target = PipelineTarget(file.spec, look_at_topics(file.spec), provenance, assembly.enrichers()().enrich)
+    target = PipelineTarget(file.spec, topics, provenance, assembly.enrichers()().enrich)
     return target, assembly.rule.rows
 
 
 def _replay(
-    file: PipelineFile, target: Target, filters: Filters, rows: int, *, restart: bool, for_real: bool
+    file: PipelineFile,
+    reader: LetterReader,
+    target: Target,
+    filters: Filters,
+    rows: int,
+    *,
+    restart: bool,
+    for_real: bool,
 ) -> Outcome:
     spec = file.spec
-    topic = spec.dead_letters.topic
+    notes = Notes(reader, spec.dead_letters.topic, replay_name(spec))
+    replay = Replay(notes, target)
+    if for_real:
+        replay.open()  # before anything is read: what a killed replay left open is decided then
+    bounds = reader.bounds()
+    if for_real and restart:
+        replay.forget(bounds)
+    spans = reader.spans(filters.window, bounds)
+    memories = {partition: Memory() for partition in bounds} if restart else notes.read(bounds)
+    records = in_progress(reader.read(spans), spans, "replaying" if for_real else "looking")
     judge = Judge(spec.name, spec.input.topic, filters.selection)
-    with LetterReader(spec, find_partitions(spec, topic)[topic]) as reader:
-        notes = Notes(reader, topic, replay_name(spec))
-        replay = Replay(notes, target)
-        if for_real:
-            replay.open()
-        bounds = reader.bounds()
-        if for_real and restart:
-            replay.forget(bounds)
-        spans = reader.spans(filters.window, bounds)
-        memories = {partition: Memory() for partition in bounds} if restart else notes.read(bounds)
-        records = in_progress(reader.read(spans), spans, "replaying" if for_real else "looking")
-        most = Most(rows, spec.batch.bytes)
-        reading = Reading(records, spans, judge, memories, most=most, now=time.time_ns() // 1_000_000)
-        return replay.run(reading, memories, bounds) if for_real else replay.rehearse(reading)
+    most = Most(rows, spec.batch.bytes)
+    reading = Reading(records, spans, judge, memories, most=most, now=time.time_ns() // 1_000_000)
+    return replay.run(reading, memories, bounds) if for_real else replay.rehearse(reading)
 
 
 def _json(outcome: Outcome, *, for_real: bool) -> dict[str, object]:
