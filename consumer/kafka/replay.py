@@ -30,6 +30,7 @@ _log = structlog.get_logger()
 # Tries at one batch that teach nothing; one that finds a record which the broker refuses does.
 _ATTEMPTS: Final = 5
 _PATIENCE: Final = 60.0
+_TAKEN_OVER: Final = "another replay of this pipeline has taken over"
 
 
 class Most(msgspec.Struct, frozen=True):
@@ -67,7 +68,7 @@ class Notes:
         self._topic = topic
         self._group = group
 
-    def read(self, partitions: Mapping[int, Span]) -> dict[int, Memory]:
+    def read(self, partitions: Iterable[int]) -> dict[int, Memory]:
         """Return what was replayed, once no transaction is pending on it.
 
         Raises:
@@ -185,6 +186,8 @@ class Replay:
     def __init__(self, notes: Notes, target: Target) -> None:
         self._notes = notes
         self._target = target
+        # As last committed; where it is found otherwise, another replay has been at work.
+        self._noted: dict[int, str] = {}
 
     def open(self) -> None:
         """Take over from whichever replay was there before: what it left open is aborted, what it does fails."""
@@ -205,12 +208,14 @@ class Replay:
 
     def run(self, reading: Reading, memories: Mapping[int, Memory], bounds: Mapping[int, Span]) -> Outcome:
         """Do it."""
+        self._noted = {partition: memory.text() for partition, memory in memories.items()}
         for letters in reading.batches():
             spans = reading.take_looked_at()
             for partition, span in spans.items():
                 memories[partition].note(reading.judge.selection, span, bounds[partition][0])
             ends = {partition: stop for partition, (_, stop) in spans.items()}
             reading.outcome.results.update(self._commit(letters, ends, memories))
+            self._noted |= {partition: memories[partition].text() for partition in ends}
         self._target.close()
         return reading.outcome
 
@@ -245,18 +250,38 @@ class Replay:
             FatalBrokerError: there is no going on; what is committed stays so.
         """
         why = reason(error) if isinstance(error, KafkaException) else None
-        if why is not None and (why.fatal() or why.code() == KafkaError._FATAL):  # noqa: SLF001 - librdkafka's code
+        if why is not None and _dead(why):
             raise FatalBrokerError(
-                "another replay of this pipeline has taken over, or a transaction took longer than "
-                f"transaction.timeout.ms: {why.str()}"
+                f"{_TAKEN_OVER}, or a transaction took longer than transaction.timeout.ms: {why.str()}"
             ) from error
-        with said_plainly("what was written can't be undone"):
-            producer = self._target.producer
-            until_done(lambda: producer.abort_transaction(CALL), "abort transaction", patience())
+        self._abort()
         failure = self._target.failed()
         self._target.close()
         self.open()
+        if not self._is_as_noted():
+            raise FatalBrokerError(_TAKEN_OVER) from error
         return failure if failure.why else Failure(why.str() if why is not None else str(error), failure.learned)
+
+    def _is_as_noted(self) -> bool:
+        """Return whether no other replay was at work between the abort and the new producer."""
+        if not self._noted:
+            return True
+        return {
+            partition: memory.text() for partition, memory in self._notes.read(self._noted).items()
+        } == self._noted
+
+    def _abort(self) -> None:
+        """Abort; where the producer dies of it, as after a record that was refused, the next one's start does it."""
+        producer = self._target.producer
+        try:
+            until_done(lambda: producer.abort_transaction(CALL), "abort transaction", patience())
+        except KafkaException as error:
+            if not _dead(reason(error)):
+                raise FatalBrokerError(f"what was written can't be undone: {reason(error).str()}") from error
+
+
+def _dead(error: KafkaError) -> bool:
+    return error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001 - librdkafka's local code
 
 
 def patience() -> Callable[[float], None]:

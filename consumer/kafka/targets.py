@@ -1,8 +1,10 @@
 """Where a replay writes to: back into the input topic, or straight through the pipeline."""
 
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -142,7 +144,10 @@ class InputTarget:
     def close(self) -> None:
         """Let go of the producer."""
         self._producer.purge()
-        self._producer.close()
+        # One that is dead for good says so once more.
+        with suppress(KafkaException), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            self._producer.close()
 
     def _send(self, letter: Letter) -> None:
         event = revive(letter)
@@ -241,7 +246,7 @@ class PipelineTarget:
 def _told(results: Sequence[Result], instead: Sequence[DeadLetter]) -> Counter[str]:
     """Count results by what they are; those in ``instead`` turned out not to be writable, or be known as that."""
     dead = [result for result in results if type(result) is DeadLetter]
-    told = Counter(letter.cause.code for letter in [*dead, *instead])
+    told = Counter(str(letter.cause.code) for letter in [*dead, *instead])
     enriched = sum(type(result) is Enriched for result in results) - len(instead)
     return told + Counter({ENRICHED: enriched})
 

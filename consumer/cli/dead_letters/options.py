@@ -68,7 +68,7 @@ _OPTIONS = (
         "causes",
         multiple=True,
         metavar="CAUSE",
-        type=click.Choice([str(code) for code in Code], case_sensitive=False),
+        type=click.Choice([str(code) for code in Code]),
         help="Of this cause, such as OutOfRange; may be given more than once, as all but times and offsets.",
     ),
     click.option(
@@ -76,7 +76,7 @@ _OPTIONS = (
         "stages",
         multiple=True,
         metavar="STAGE",
-        type=click.Choice([str(stage) for stage in Stage], case_sensitive=False),
+        type=click.Choice([str(stage) for stage in Stage]),
         help=f"Fell out there: {', '.join(Stage)}.",
     ),
     click.option(

@@ -42,6 +42,8 @@ def command(
 ) -> None:
     """Show one dead letter: the one at PARTITION:OFFSET of the dead-letter topic, or the first that is meant."""
     filters = make_filters(given)
+    if as_json and raw:
+        raise click.UsageError("either --json or --raw, not both")
     if place is not None:
         if filters != Filters(Selection(), Window()):
             raise click.UsageError("either a place or filters, not both")
