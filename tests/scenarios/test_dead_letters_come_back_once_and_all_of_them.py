@@ -5,16 +5,17 @@ time with a wider filter: every event is enriched in the end, none twice, those 
 they died. The record of an event that was dead is that of one that never was.
 """
 
+import secrets
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.support.fixtures import OpenStream, StartWorker
-from tests.support.replays import dead_letters, flight, kill_in_transaction, mapping
-from tests.support.stream import Stream
+from tests.support.replays import dead_letters, flight, kill_after, kill_in_transaction, mapping
+from tests.support.stream import Protocol, Stream
 from tests.support.topics import NewRecord, Record, committed, end_offsets, produce, read_all
 from tests.support.verify import event_ids, wait_until_caught_up
 
@@ -55,6 +56,42 @@ def test_dead_letters_come_back_once_and_all_of_them(
         work(stream, start_worker)
     assert_enriched_once(stream)
     assert sorted(event_ids(read_all(stream.bootstrap, stream.dead))) == BROKEN
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("to", "protocol", "delivery"), [("input", "classic", "at_least_once"), ("pipeline", "consumer", "exactly_once")]
+)
+def test_killed_at_random_moments_and_with_changing_filters(
+    to: str,
+    protocol: Protocol,
+    delivery: str,
+    open_stream: OpenStream,
+    start_worker: StartWorker,
+    tmp_path: Path,
+    report: Callable[[str], None],
+) -> None:
+    """Eight kills between the start of the process and its last batch; whatever the group's protocol and delivery."""
+    changes = BATCH | {"delivery": delivery}
+    stream = open_stream(mapping(highest=3000.0) | changes, protocol=protocol)
+    produce(stream.bootstrap, stream.input, make_events())
+    work(stream, start_worker)
+    stream.write_pipeline(mapping(highest=None) | changes, protocol)
+    filters = [(), ("--cause", "OutOfRange"), ("--partition", "1"), ("--since", "1h", "--offsets", "50..")]
+    at_work = [
+        kill_after(stream, secrets.randbelow(3000) / 1000, "--to", to, *filters[n % 4], log=tmp_path / "replay.log")
+        for n in range(8)
+    ]
+    last = dead_letters(stream, "replay", "--to", to, "--yes")
+    assert last["replayed"] + last["left"]["done"] == len(BROKEN)
+    target = stream.input if to == "input" else stream.output
+    again = Counter(event_ids(read_all(stream.bootstrap, target)))
+    assert [again[number] for number in BROKEN] == [2 if to == "input" else 1] * len(BROKEN)
+    assert [again[number] for number in range(COUNT) if number % 3] == [1] * (COUNT - len(BROKEN))
+    report(
+        f"replay to {to} killed {sum(at_work)} times at work: {last['left']['done']} of {len(BROKEN)} dead letters "
+        "were replayed before the last run"
+    )
 
 
 def make_events() -> list[NewRecord]:

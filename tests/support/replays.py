@@ -3,7 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +44,22 @@ def dead_letters(stream: Stream, *arguments: str, code: int = 0) -> dict[str, An
     return answer
 
 
+def kill_after(stream: Stream, seconds: float, *options: str, log: Path) -> bool:
+    """Start a replay, and kill it as `kill -9` does after so long; whether it was still at work."""
+    process = _start(stream, options, log)
+    try:
+        time.sleep(seconds)
+        return process.poll() is None
+    finally:
+        process.kill()
+        process.wait(30)
+
+
 def kill_in_transaction(stream: Stream, topic: str, *options: str, log: Path) -> None:
     """Start a replay, and kill it as `kill -9` does while it has one transaction behind it and another open."""
     group = f"{stream.name}.replay"
     before = committed(stream.bootstrap, group, stream.dead)
-    command = [sys.executable, "-m", "tests.support.slow_replay", "dead-letters", "replay", str(stream.pipeline)]
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            [*_killed_with_parent(), *command, "--yes", *options], cwd=ROOT, stdout=out, stderr=out
-        )
+    process = _start(stream, options, log)
     try:
         wait_until(
             lambda: _in_the_middle(stream, group, topic, before) or process.poll() is not None,
@@ -69,3 +77,11 @@ def _in_the_middle(stream: Stream, group: str, topic: str, before: Mapping[int, 
     return committed(stream.bootstrap, group, stream.dead) != before and bool(
         open_transactions(stream.bootstrap, topic)
     )
+
+
+def _start(stream: Stream, options: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.support.slow_replay", "dead-letters", "replay", str(stream.pipeline)]
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            [*_killed_with_parent(), *command, "--yes", *options], cwd=ROOT, stdout=out, stderr=out
+        )

@@ -1,6 +1,7 @@
 """``onelane dead-letters list``: dead letters counted."""
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,10 @@ from consumer.kafka.letters import LetterReader, find_partitions
 @filter_options
 @click.option("--json", "as_json", is_flag=True, help="For programs: all of the counts.")
 def command(pipeline: Path, *, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - the options of filters
-    """Count the dead letters of a pipeline by stage, cause, field, model, partition and age."""
+    """Count dead letters.
+
+    By stage, cause, field, model, pipeline, partition and age.
+    """
     filters = make_filters(given)
     spec = load_pipeline(pipeline).spec
     topic = spec.dead_letters.topic
@@ -35,13 +39,14 @@ def command(pipeline: Path, *, as_json: bool, **given: Any) -> None:  # noqa: AN
     read = foreign = 0
     with LetterReader(spec, find_partitions(spec, topic)[topic]) as reader:
         spans = reader.spans(filters.window, reader.bounds())
-        for record in in_progress(reader.read(spans), spans, topic):
-            read += 1
-            letter = parse(record)
-            if letter is None:
-                foreign += 1
-            elif filters.selection.takes(letter):
-                histogram.add(letter)
+        with closing(in_progress(reader.read(spans), spans, topic)) as records:
+            for record in records:
+                read += 1
+                letter = parse(record)
+                if letter is None:
+                    foreign += 1
+                elif filters.selection.takes(letter):
+                    histogram.add(letter)
     others = read - foreign - histogram.total
     if as_json:
         click.echo(dumps({"topic": topic, "foreign": foreign, "others": others, **histogram_json(histogram)}))
@@ -52,11 +57,10 @@ def command(pipeline: Path, *, as_json: bool, **given: Any) -> None:  # noqa: AN
 def _show(topic: str, histogram: Histogram, foreign: int, others: int) -> None:
     console = make_console()
     of = f" of {histogram.total + others:,}" if others else ""
-    console.print(f"[bold]{topic}[/bold]: {counted(histogram.total)}{of}", end="")
-    if histogram.oldest is not None and histogram.newest is not None:
-        console.print(f", {moment(histogram.oldest)} to {moment(histogram.newest)}", end="")
-    console.print()
+    console.print(f"[bold]{topic}[/bold]: {counted(histogram.total)}{of}")
     if histogram.total:
         console.print(histogram_table(histogram))
+    if histogram.oldest is not None and histogram.newest is not None:
+        console.print(f"the first {moment(histogram.oldest)}, the last {moment(histogram.newest)}")
     if foreign:
         console.print(f"left out: {counted(foreign, 'record')} not written by onelane")

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from consumer.kafka.checks import Topics
 from consumer.kafka.letters import LetterReader, replay_name
 from consumer.kafka.replay import Most, Notes, Outcome, Reading, Replay
 from consumer.kafka.targets import ENRICHED, PUBLISHED, InputTarget, PipelineTarget, Target, look_at_topics
-from consumer.operate.logs import set_up_logs
+from consumer.operate.logs import client_log, set_up_logs
 from consumer.pipeline.load import PipelineFile
 
 _ROWS: Final = 1000
@@ -68,12 +69,15 @@ def command(
     as_json: bool,
     **given: Any,  # noqa: ANN401 - the options of filters
 ) -> None:
-    """Replay dead letters; says what would be done, and does it with --yes.
+    """Replay dead letters.
+
+    Says what would be done, and does it with --yes.
 
     No dead letter is replayed twice: which ones were is remembered, whatever filters they were replayed with. A
     replay that was killed goes on where it ended.
     """
     set_up_logs(logging.WARNING)
+    client_log().setLevel(logging.CRITICAL)  # what matters comes as an error
     filters = make_filters(given, replays=max_replays)
     file = load_pipeline(pipeline)
     topics = look_at_topics(file.spec)
@@ -119,11 +123,11 @@ def _replay(
         replay.forget(bounds)
     spans = reader.spans(filters.window, bounds)
     memories = {partition: Memory() for partition in bounds} if restart else notes.read(bounds)
-    records = in_progress(reader.read(spans), spans, "replaying" if for_real else "looking")
     judge = Judge(spec.name, spec.input.topic, filters.selection)
     most = Most(rows, spec.batch.bytes)
-    reading = Reading(records, spans, judge, memories, most=most, now=time.time_ns() // 1_000_000)
-    return replay.run(reading, memories, bounds) if for_real else replay.rehearse(reading)
+    with closing(in_progress(reader.read(spans), spans, "replaying" if for_real else "looking")) as records:
+        reading = Reading(records, spans, judge, memories, most=most, now=time.time_ns() // 1_000_000)
+        return replay.run(reading, memories, bounds) if for_real else replay.rehearse(reading)
 
 
 def _json(outcome: Outcome, *, for_real: bool) -> dict[str, object]:
@@ -150,7 +154,7 @@ def _show(file: PipelineFile, outcome: Outcome, max_replays: int, *, for_real: b
     console.print(f"[bold]{topic}[/bold]: {counted(letters.total)} {verb}")
     if letters.total:
         console.print(histogram_table(letters))
-        console.print(_became(file, outcome))
+        console.print(_became(file, outcome, "" if for_real else "would be "))
     left = [_left(fate, outcome.fates[fate], max_replays) for fate in _LEFT if outcome.fates[fate]]
     if left:
         console.print(f"left: {', '.join(left)}")
@@ -158,14 +162,14 @@ def _show(file: PipelineFile, outcome: Outcome, max_replays: int, *, for_real: b
         console.print("nothing was written: --yes does it")
 
 
-def _became(file: PipelineFile, outcome: Outcome) -> str:
+def _became(file: PipelineFile, outcome: Outcome, mood: str) -> str:
     """Say where they went."""
     results, dead = outcome.results, _dead_again(outcome)
     if results[PUBLISHED]:
-        return f"[bold]into {file.spec.input.topic}[/bold]: {results[PUBLISHED]:,}"
+        return f"{mood}put into [bold]{file.spec.input.topic}[/bold]: {results[PUBLISHED]:,}"
     causes = ", ".join(f"{count:,} {name}" for name, count in dead.items())
-    again = f", [bold]dead again[/bold]: {causes}" if dead else ""
-    return f"[bold]enriched into {file.spec.output.topic}[/bold]: {results[ENRICHED]:,}{again}"
+    again = f"; {mood}dead again: {causes}" if dead else ""
+    return f"{mood}enriched into [bold]{file.spec.output.topic}[/bold]: {results[ENRICHED]:,}{again}"
 
 
 def _left(fate: Fate, count: int, max_replays: int) -> str:

@@ -40,7 +40,10 @@ def command(
     raw: bool,
     **given: Any,  # noqa: ANN401 - the options of filters
 ) -> None:
-    """Show one dead letter: the one at PARTITION:OFFSET of the dead-letter topic, or the first that is meant."""
+    """Show one dead letter.
+
+    The one at PARTITION:OFFSET of the dead-letter topic, or the first that is meant.
+    """
     filters = make_filters(given)
     if as_json and raw:
         raise click.UsageError("either --json or --raw, not both")

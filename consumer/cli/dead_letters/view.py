@@ -1,7 +1,7 @@
 """How dead letters look to a person and to a program."""
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -31,7 +31,7 @@ def make_console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
 
 
-def in_progress(records: Iterable[Event], spans: Mapping[int, Span], what: str) -> Iterator[Event]:
+def in_progress(records: Iterable[Event], spans: Mapping[int, Span], what: str) -> Generator[Event]:
     """Pass records on, with a progress bar on a terminal that is gone at the end."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
@@ -99,9 +99,9 @@ def letter_table(letter: Letter) -> Table:
     had, happened = letter.timestamp
     pairs = [
         ("dead letter", f"{record.topic()} {record.partition()}:{record.offset()}"),
-        ("since", moment(died) if kind else "unknown"),
+        ("dead since", moment(died) if kind else "unknown"),
         ("event", f"{letter.topic} {letter.partition}:{letter.offset}"),
-        ("of", moment(happened) if had else "no timestamp"),
+        ("timestamp", moment(happened) if had else "no timestamp"),
         ("stage", letter.stage),
         ("cause", letter.cause),
         ("field", letter.field),
