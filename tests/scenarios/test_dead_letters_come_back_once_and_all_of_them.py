@@ -63,6 +63,7 @@ def test_dead_letters_come_back_once_and_all_of_them(
     ("to", "protocol", "delivery"), [("input", "classic", "at_least_once"), ("pipeline", "consumer", "exactly_once")]
 )
 def test_killed_at_random_moments_and_with_changing_filters(
+    *,
     to: str,
     protocol: Protocol,
     delivery: str,
