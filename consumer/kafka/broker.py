@@ -211,12 +211,15 @@ class KafkaBroker(ABC):
         failed = self._outlet.take_failure()
         if failed is not None:
             why = f"{why} ({failed.str()})"
-        dead = next((told for told in (error, failed) if told is not None and _dead(told)), None) or self._discarded()
+        dead = next((told for told in (error, failed) if told is not None and _dead(told)), None)
+        killed = self._discarded() if dead is None else None
         culprits = set(aborted.culprits) if aborted is not None else set()
-        if dead is not None:
-            self._renew(dead)
-        elif self._outlet.refusal:
+        if dead is None and self._outlet.refusal:
+            # The abort may have killed the producer, as it does now and then where records went one by one; then the
+            # next one's start ends the transaction, and what was found is not lost with it.
             culprits |= self._take_care()
+        elif (why_dead := dead or killed) is not None:
+            self._renew(why_dead)
         return AbortedError(why, culprits)
 
     def _discarded(self) -> KafkaError | None:
