@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from consumer.deadletter.selection import Span, Window
 from consumer.exits import FatalBrokerError, PipelineError
-from consumer.kafka.checks import find_topics
+from consumer.kafka.checks import Topics, check_topics, find_topics
 from consumer.kafka.errors import reason
 from consumer.kafka.settings import client_settings
 from consumer.pipeline.spec import Pipeline
@@ -51,6 +51,18 @@ def find_partitions(spec: Pipeline, *topics: str) -> dict[str, int]:
     """
     with said_plainly("the topics can't be looked at"):
         return find_topics(list(topics), client_settings(spec, "", None).admin | _SILENT, lambda: False)
+
+
+def look_at_topics(spec: Pipeline) -> Topics:
+    """Look at the pipeline's topics as the worker does at its start.
+
+    Raises:
+        PipelineError: librdkafka does not take a setting's value.
+        FatalBrokerError: no broker.
+        RefusedError: the topics won't do.
+    """
+    with said_plainly("the topics can't be looked at"):
+        return check_topics(spec, client_settings(spec, "", None).admin | _SILENT, lambda: False)
 
 
 @contextmanager

@@ -14,10 +14,10 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from consumer.broker import AbortedError
 from consumer.deadletter.letter import Letter, revive
 from consumer.exits import FatalBrokerError
-from consumer.kafka.checks import Topics, check_topics
+from consumer.kafka.checks import Topics
 from consumer.kafka.connect import Outlets
 from consumer.kafka.errors import PURGED, REFUSED
-from consumer.kafka.letters import replay_name, said_plainly
+from consumer.kafka.letters import replay_name
 from consumer.kafka.outlet import Outlet
 from consumer.kafka.settings import client_settings
 from consumer.pipeline.spec import Pipeline
@@ -75,18 +75,6 @@ class Target(Protocol):
     def close(self) -> None:
         """Let go of the producer."""
         ...
-
-
-def look_at_topics(spec: Pipeline) -> Topics:
-    """Look at the pipeline's topics as the worker does at its start.
-
-    Raises:
-        PipelineError: librdkafka does not take a setting's value.
-        FatalBrokerError: no broker.
-        RefusedError: the topics won't do.
-    """
-    with said_plainly("the topics can't be looked at"):
-        return check_topics(spec, client_settings(spec, "", None).admin | {"log_level": 0}, lambda: False)
 
 
 def _transactional(spec: Pipeline) -> Pipeline:

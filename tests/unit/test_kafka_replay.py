@@ -9,13 +9,15 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from consumer.deadletter.letter import Letter
+from consumer.deadletter.reading import Most, Outcome, Reading
 from consumer.deadletter.replay import Judge, Memory
 from consumer.deadletter.selection import Selection
 from consumer.exits import FatalBrokerError
 from consumer.kafka import checks, letters, targets
 from consumer.kafka.checks import Topics
 from consumer.kafka.letters import LetterReader, find_partitions
-from consumer.kafka.replay import Most, Notes, Outcome, Reading, Replay, patience
+from consumer.kafka.notes import Notes, patience
+from consumer.kafka.replay import Replay
 from consumer.kafka.targets import Failure, InputTarget
 from consumer.types import PlainEvent
 from tests.support.letters import dead_letter
@@ -159,7 +161,7 @@ def test_tries_that_teach_something_do_not_count() -> None:
 
 def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """A replay may die at any time, so it does not wait for a broker for ever."""
-    monkeypatch.setattr("consumer.kafka.replay._PATIENCE", -1.0)
+    monkeypatch.setattr("consumer.kafka.notes._PATIENCE", -1.0)
     with pytest.raises(FatalBrokerError, match="the same command goes on where this one ends"):
         patience()(0)
 

@@ -19,12 +19,14 @@ from consumer.cli.dead_letters.view import (
     make_console,
 )
 from consumer.cli.options import load_pipeline, pipeline_argument
+from consumer.deadletter.reading import Most, Outcome, Reading
 from consumer.deadletter.replay import Fate, Judge, Memory
 from consumer.exits import ForcedError
 from consumer.kafka.checks import Topics
-from consumer.kafka.letters import LetterReader, replay_name
-from consumer.kafka.replay import Most, Notes, Outcome, Reading, Replay
-from consumer.kafka.targets import ENRICHED, PUBLISHED, InputTarget, PipelineTarget, Target, look_at_topics
+from consumer.kafka.letters import LetterReader, look_at_topics, replay_name
+from consumer.kafka.notes import Notes
+from consumer.kafka.replay import Replay
+from consumer.kafka.targets import ENRICHED, PUBLISHED, InputTarget, PipelineTarget, Target
 from consumer.operate.logs import client_log, set_up_logs
 from consumer.pipeline.load import PipelineFile
 
