@@ -1,6 +1,7 @@
 """`onelane dead-letters` on a real broker."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from consumer.deadletter.causes import Code
 from consumer.deadletter.headers import REPLAYS
@@ -333,3 +334,35 @@ def test_a_topic_that_was_made_anew_has_nothing_replayed(open_stream: OpenStream
     stream.broker.create_topic(stream.dead, 1, max_message_bytes=2_000_000)
     bury(stream, [letter(stream, number) for number in range(3)])
     assert dead_letters(stream, "replay", "--yes")["published"] == 3
+
+
+def test_notes_that_something_else_wrote_are_refused(open_stream: OpenStream) -> None:
+    """Not taken for none, which would replay all again; --restart forgets them."""
+    stream = open_stream(partitions=1)
+    bury(stream, [letter(stream, 0)])
+    settings = {"bootstrap.servers": stream.bootstrap, "group.id": f"{stream.name}.replay", "log_level": 0}
+    with Consumer(settings) as consumer:
+        consumer.commit(offsets=[TopicPartition(stream.dead, 0, 1, "by hand")], asynchronous=False)
+    error = dead_letters(stream, "replay", "--yes", code=5)["error"]
+    assert f"the offset of {stream.dead}[0] was committed by something else; --restart forgets it" in error
+    assert dead_letters(stream, "replay", "--restart", "--yes")["published"] == 1
+
+
+def test_a_replay_that_is_broken_off_says_how_to_go_on(open_stream: OpenStream, tmp_path: Path) -> None:
+    """Ctrl-C: code 3, in one line, and the same command takes the rest."""
+    stream = open_stream(partitions=1)
+    bury(stream, [letter(stream, number) for number in range(400)])
+    command = [sys.executable, "-m", "tests.support.slow_replay", "dead-letters", "replay", str(stream.pipeline)]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([*command, "--yes"], cwd=ROOT, stdout=log, stderr=log)
+    try:
+        wait_until(lambda: read_all(stream.bootstrap, stream.input), 60, "the replay writes nothing")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 3
+    finally:
+        process.kill()
+        process.wait()
+    said = (tmp_path / "log").read_text()
+    assert said == "onelane: stopped; the same command goes on where this one ended\n"
+    assert 0 < dead_letters(stream, "replay", "--yes")["published"] < 400
+    assert event_ids(read_all(stream.bootstrap, stream.input)) == list(range(400))

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from consumer.deadletter.letter import Letter
 from consumer.deadletter.reading import Most, Outcome, Reading
 from consumer.deadletter.replay import Judge, Memory
 from consumer.deadletter.selection import Selection
-from consumer.exits import FatalBrokerError
+from consumer.exits import FatalBrokerError, RefusedError
 from consumer.kafka import checks, letters, targets
 from consumer.kafka.checks import Topics
 from consumer.kafka.letters import LetterReader, find_partitions
@@ -164,6 +164,59 @@ def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumer.kafka.notes._PATIENCE", -1.0)
     with pytest.raises(FatalBrokerError, match="the same command goes on where this one ends"):
         patience()(0)
+
+
+class FakeConsumer:
+    """Answers every question with the same."""
+
+    def __init__(self, answer: list[Any]) -> None:
+        self._answer = answer
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return lambda *_: self._answer
+
+
+class FakeError:
+    """A message that is an error."""
+
+    def __init__(self, code: int) -> None:
+        self._code = code
+
+    def error(self) -> KafkaError:
+        """Return it."""
+        return KafkaError(self._code, "no way")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ([], "dead can't be read: no answer"),
+        ([FakeError(KafkaError._TRANSPORT)], "dead can't be read: no way"),
+        ([FakeError(KafkaError.TOPIC_AUTHORIZATION_FAILED)], "dead can't be read: no way"),
+    ],
+)
+def test_reading_ends_where_no_record_comes(
+    answer: list[Any], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After 30 s of silence or of errors that may pass, and at once after one that will not."""
+    final = answer and answer[0].error().code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    monkeypatch.setattr(letters, "_CALL", 1e9 if final else 0.001)
+    reader = LetterReader(loaded(tmp_path).spec, 1)
+    reader.consumer.close()
+    reader.consumer = cast("Consumer", FakeConsumer(answer))
+    with pytest.raises(FatalBrokerError, match=words):
+        list(reader.read({0: (0, 5)}))
+
+
+def test_too_many_notes_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    """Before anything is written."""
+    memory = Memory()
+    for number in range(1000):
+        memory.note(Selection(), (2 * number, 2 * number + 1), 0)
+    with LetterReader(loaded(tmp_path).spec, 1) as reader:
+        notes = Notes(reader, "dead", "small.replay")
+        with pytest.raises(RefusedError, match=r"group small\.replay can't remember more .* --restart"):
+            notes.offsets({0: 5}, {0: memory})
 
 
 SECURITY = {"security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": "u"}
