@@ -59,6 +59,12 @@ class HeldError(OnelaneError):
     code = ExitCode.HELD
 
 
+class ForcedError(OnelaneError):
+    """A person broke off what can be gone on with."""
+
+    code = ExitCode.FORCED
+
+
 class FatalBrokerError(OnelaneError):
     """Kafka says that this worker can't go on."""
 

@@ -58,7 +58,8 @@ The pipeline file: [schemas/pipeline.schema.json](../schemas/pipeline.schema.jso
 
 ## Dead letters
 
-A dead letter has the event's key, value and headers, byte for byte, and these headers:
+A dead letter has the event's key, value and headers, byte for byte, and these headers, which end with it: a replayed
+event carries `{headers.REPLAYS}` alone, and an enriched record none of them.
 
 {_table(("header", "meaning"), [(f"`{headers.PREFIX}{name}`", text) for name, text in headers.FIELDS.items()])}
 

@@ -1,34 +1,21 @@
 """The command line: one module a command, imported when it is called."""
 
-import importlib
 import os
 import sys
-from typing import Final
 
 import click
 
 from consumer import __version__
+from consumer.cli.commands import Commands
 from consumer.exits import ExitCode, OnelaneError
 
-_COMMANDS: Final = ("run", "enrich", "lint", "demo", "schema")
 
-
-class _Commands(click.Group):
-    """Finds a command in the module of its name: a daemon need not load what only a demo uses."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        if cmd_name not in _COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"consumer.cli.{cmd_name}").command
-        return command
-
-
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=Commands,
+    package="consumer.cli",
+    names=("run", "enrich", "lint", "dead-letters", "demo", "schema"),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="onelane")
 def cli() -> None:
     """Add a TensorFlow Lite model's prediction to every event of a Kafka topic."""

@@ -19,33 +19,55 @@ FIELDS: Final = {
     "message": "for a person; at most 500 characters",
     "model": "name and short sha256 of the model",
     "pipeline": "name and short hash of the mapping",
+    "replays": "how often the event was replayed, in decimal; absent where it never was",
 }
+
+# The one header of ours that a replayed event carries, and that its next dead letter keeps.
+REPLAYS: Final = PREFIX + "replays"
+# Of its digits; more are not a count of ours.
+_MOST_DIGITS: Final = 9
 
 # Room that the dead-letter topic must have above the input topic's largest message.
 ROOM: Final = 64 * 1024
 
-_TIMESTAMP_TYPES: Final = {1: "create_time", 2: "log_append_time"}
+TIMESTAMP_TYPES: Final = {1: "create_time", 2: "log_append_time"}
 
 
 def encode(letter: DeadLetter, model: str, pipeline: str) -> list[tuple[str, bytes | None]]:
     """Return the headers of a dead letter: the event's own, untouched and first, then ours.
 
-    Headers of an earlier life as a dead letter (ours, from a replay) give way, so that they never pile up.
+    Headers of an earlier life as a dead letter (ours, from a replay) give way, so that they never pile up; how often
+    the event was replayed is kept.
     """
     event, cause = letter.event, letter.cause
     kind, milliseconds = event.timestamp()
+    count = replays(event.headers())
     ours = {
         "topic": event.topic(),
         "partition": str(event.partition()),
         "offset": str(event.offset()),
-        "timestamp": str(milliseconds) if kind in _TIMESTAMP_TYPES else None,
-        "timestamp_type": _TIMESTAMP_TYPES.get(kind),
+        "timestamp": str(milliseconds) if kind in TIMESTAMP_TYPES else None,
+        "timestamp_type": TIMESTAMP_TYPES.get(kind),
         "stage": cause.stage,
         "cause": cause.code,
         "field": cause.field,
         "message": cause.message,
         "model": model,
         "pipeline": pipeline,
+        "replays": str(count) if count else None,
     }
-    kept: Headers = [header for header in event.headers() or () if not header[0].startswith(PREFIX)]
+    kept = own_headers(event.headers())
     return [*kept, *((PREFIX + name, text.encode()) for name, text in ours.items() if text is not None)]
+
+
+def own_headers(headers: Headers | None) -> list[tuple[str, bytes | None]]:
+    """Return the headers that are the event's own: all but those of ours."""
+    return [header for header in headers or () if not header[0].startswith(PREFIX)]
+
+
+def replays(headers: Headers | None) -> int:
+    """Return how often an event was replayed; 0 where the header is absent or is no count of ours."""
+    for name, value in headers or ():
+        if name == REPLAYS and value is not None and value.isdigit() and len(value) <= _MOST_DIGITS:
+            return int(value)
+    return 0

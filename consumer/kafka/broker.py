@@ -31,6 +31,11 @@ def _dead(error: KafkaException) -> bool:
     return bool(why.fatal()) or why.code() == KafkaError._FATAL  # noqa: SLF001
 
 
+def _useless(error: KafkaException) -> bool:
+    """Return whether nothing can be done with a producer any more."""
+    return _dead(error) or isinstance(error, WornOutError)
+
+
 @contextmanager
 def _final(what: str) -> Iterator[None]:
     """Take an error of the client that nothing here can mend for what it is: the end of this worker."""
@@ -254,27 +259,27 @@ class KafkaBroker(ABC):
         if failed is not None:
             why, kind = f"{why} ({explained(failed, topic)})", AbortKind.UNDELIVERED
             told.append(KafkaException(failed))
-        gone = self._discarded(told)
+        gone = next(filter(_useless, told), None)
+        killed = self._discard_all() if gone is None else None
         if self._outlet.refusal:
             kind = AbortKind.REFUSED
             culprits |= self._note_refused()
         self._reached.clear()
-        if gone is not None:
-            kind = AbortKind.FENCED if _dead(gone) else kind
-            self._renew(gone)
-        elif self._outlet.refusal:
+        if gone is None and self._outlet.refusal:
+            # The abort kills the producer now and then where records went one by one; that is nobody's fencing, and the
+            # next one's start ends the transaction.
             self._replace(careful=True)
+        elif (end := gone or killed) is not None:
+            kind = AbortKind.FENCED if _dead(end) else kind
+            self._renew(end)
         return AbortedError(why, culprits, kind)
 
-    def _discarded(self, told: Sequence[KafkaException]) -> KafkaException | None:
-        """Discard, unless what was told means that the producer is dead or worn out; return the error that does."""
-        for error in told:
-            if _dead(error) or isinstance(error, WornOutError):
-                return error
+    def _discard_all(self) -> KafkaException | None:
+        """Discard what was written; return the error after which the producer is of no use."""
         try:
             self._discard()
         except KafkaException as error:
-            if _dead(error) or isinstance(error, WornOutError):
+            if _useless(error):
                 return error
             raise FatalBrokerError(f"what was written can't be undone: {reason(error).str()}") from error
         return None

@@ -47,23 +47,40 @@ def check_topics(spec: Pipeline, settings: Mapping[str, Any], stopping: Callable
         RefusedError: a topic is missing, or the dead-letter topic can't take what the input topic can.
     """
     names = [spec.input.topic, spec.output.topic, spec.dead_letters.topic]
+    admin, cluster, partitions = _find(names, settings, stopping)
+    embedded = str(cluster.cluster_id).startswith(_EMBEDDED)
+    topics = Topics(partitions, {} if embedded else _limits(admin, names), max(1, len(cluster.brokers)))
+    _check_limits(spec, topics)
+    return topics
+
+
+def find_topics(names: list[str], settings: Mapping[str, Any], stopping: Callable[[], bool]) -> dict[str, int]:
+    """Reach a broker and return how many partitions topics have.
+
+    Raises:
+        FatalBrokerError: no broker answered within 30 seconds.
+        StoppedError: a signal came while it waited.
+        RefusedError: a topic is missing.
+    """
+    return _find(names, settings, stopping)[2]
+
+
+def _find(
+    names: list[str], settings: Mapping[str, Any], stopping: Callable[[], bool]
+) -> tuple[AdminClient, ClusterMetadata, dict[str, int]]:
     last_words: list[str] = []
     admin = AdminClient(dict(settings) | {"error_cb": lambda error: last_words.append(error.str())})
     cluster = _metadata(admin, str(settings.get("bootstrap.servers")), stopping, last_words)
-    there = [cluster.topics[name] for name in names if name in cluster.topics]
-    partitions = {
-        str(topic.topic): len(topic.partitions) for topic in there if topic.error is None and topic.partitions
-    }
+    found = [cluster.topics[name] for name in names if name in cluster.topics]
+    there = [topic for topic in found if topic.error is None and topic.partitions]
+    partitions = {str(topic.topic): len(topic.partitions) for topic in there}
     missing = [name for name in names if name not in partitions]
     if missing:
         raise RefusedError(
             f"no topic {', '.join(missing)} on the brokers: create (kafka-topics.sh --create --topic {missing[0]}), "
             "or grant this client Describe on it"
         )
-    embedded = str(cluster.cluster_id).startswith(_EMBEDDED)
-    topics = Topics(partitions, {} if embedded else _limits(admin, names), max(1, len(cluster.brokers)))
-    _check_limits(spec, topics)
-    return topics
+    return admin, cluster, partitions
 
 
 def ask_limits(settings: Mapping[str, Any], names: list[str]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from consumer.broker import AbortedError, AbortKind
 from consumer.deadletter.causes import Code, clipped
-from consumer.deadletter.headers import encode
+from consumer.deadletter.headers import encode, own_headers
 from consumer.kafka.errors import PURGED, REFUSED, explained, reason
 from consumer.operate.logs import Seldom
 from consumer.operate.pulse import Wait
@@ -148,7 +148,8 @@ class Outlet:
         if (why := refused.get((event.partition(), event.offset()))) is not None:
             return self._write_dead(_refused(result, why))
         where = event.partition() if self._keep_enriched else _ANY_PARTITION
-        self._send(self._outputs.enriched, result.value, event, where, event.headers())
+        # Ours, from a replay or another onelane upstream, end here: the record is that of an event that never died.
+        self._send(self._outputs.enriched, result.value, event, where, own_headers(event.headers()))
         return None
 
     @property

@@ -13,6 +13,9 @@ from ruamel.yaml import YAML
 
 from consumer.assembly import assemble
 from consumer.cli import cli
+from consumer.cli.dead_letters import list as dead_letters_list
+from consumer.cli.dead_letters import replay as dead_letters_replay
+from consumer.cli.dead_letters import show as dead_letters_show
 from consumer.pipeline.load import load
 from consumer.pipeline.schema import schema
 from consumer.types import Enriched, PlainEvent
@@ -86,7 +89,7 @@ def _shape(value: object) -> object:
 
 def test_the_commands_exist() -> None:
     """Each `onelane …` that the README names is a command, and each `make …` a target."""
-    commands = set(re.findall(r"(?:`|\$ )onelane ([a-z]+)\b", README))
+    commands = set(re.findall(r"(?:`|\$ )onelane ([a-z-]+)", README))
     assert commands
     assert commands <= set(cli.list_commands(click.Context(cli)))
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -103,7 +106,9 @@ def test_the_commands_exist() -> None:
         "DESIGN.md",
         "CONTRIBUTING.md",
         "deploy/README.md",
+        "docs/dead-letters.md",
         "docs/decisions/README.md",
+        "docs/guarantees.md",
         "docs/metrics.md",
         "docs/probes.md",
     ],
@@ -114,6 +119,19 @@ def test_links_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         if "://" not in target:
             assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_the_page_on_dead_letters_names_options_that_exist() -> None:
+    """And leaves out none of the filters."""
+    page = (ROOT / "docs" / "dead-letters.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"--[a-z][a-z-]+", page))
+    modules = (dead_letters_list, dead_letters_show, dead_letters_replay)
+    options = [
+        {name for parameter in module.command.params for name in parameter.opts if name.startswith("--")}
+        for module in modules
+    ]
+    assert named <= set[str]().union(*options)
+    assert set[str].intersection(*options) <= named
 
 
 def test_files_that_the_design_names_exist() -> None:

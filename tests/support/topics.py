@@ -12,7 +12,6 @@ from typing import Literal, TypeVar
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -29,6 +28,12 @@ T = TypeVar("T")
 
 POLL_INTERVAL = 0.02
 REQUEST_TIMEOUT = 15.0
+
+_NO_COORDINATOR_YET = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,12 +274,35 @@ def committed(bootstrap: str, group: str, topic: str) -> dict[int, int | None]:
     """The group's committed offset in each partition, None where it has none.
 
     Offsets that wait in an open transaction are not committed yet, and are not told.
+
+    Asked by a consumer that never joins: librdkafka 2.16's admin client crashes, in rd_kafka_cgrp_op without a group,
+    where the answer is that the coordinator is not there yet, as on a broker that has just started.
     """
-    with admin_client(bootstrap) as admin:
-        request = ConsumerGroupTopicPartitions(group, _partitions(admin, topic))
-        answers = admin.list_consumer_group_offsets([request], request_timeout=REQUEST_TIMEOUT)
-        found: ConsumerGroupTopicPartitions = answers[group].result()
-    return {at.partition: at.offset if at.offset >= 0 else None for at in found.topic_partitions or []}
+    settings = {
+        "bootstrap.servers": bootstrap,
+        "group.id": group,
+        "enable.auto.commit": False,
+        "isolation.level": "read_uncommitted",
+        "log_level": 0,
+    }
+    with Consumer(settings) as consumer:
+        wanted = _partitions(consumer, topic)
+        found = wait_until(lambda: _committed(consumer, wanted), REQUEST_TIMEOUT, f"no coordinator of '{group}'")
+    return {at.partition: at.offset if at.offset >= 0 else None for at in found}
+
+
+def _committed(consumer: Consumer, wanted: list[TopicPartition]) -> list[TopicPartition]:
+    """The committed offsets; nothing while the group's coordinator is on its way."""
+    try:
+        found = consumer.committed(wanted, timeout=REQUEST_TIMEOUT)
+    except KafkaException as error:
+        if error.args[0].code() in _NO_COORDINATOR_YET:
+            return []
+        raise
+    for at in found:
+        if at.error is not None:
+            raise KafkaException(at.error)
+    return found
 
 
 def lag(bootstrap: str, group: str, topic: str) -> int:

@@ -87,6 +87,7 @@ class FakeOutlet:
         self.producer = producer
         self.failed: KafkaError | None = None
         self.refusal = self.careful = self.cut_off = False
+        self.refused: dict[tuple[int, int], KafkaError] = {}
 
     def write(self, results: Sequence[Result], refused: object) -> list[Result]:
         """Take all."""
@@ -124,8 +125,8 @@ class Scene:
         self.failures.update(failures)
 
     def _outlet(self, careful: bool) -> Outlet:  # noqa: FBT001
-        del careful
         self.outlets.append(FakeOutlet(FakeProducer(self.calls, self.failures)))
+        self.outlets[-1].careful = careful
         return cast("Outlet", self.outlets[-1])
 
 
@@ -253,6 +254,21 @@ def test_a_fenced_producer_is_replaced_once() -> None:
     scene.broker.write(RESULTS)
     with pytest.raises(FatalBrokerError, match="twice within a minute"):
         scene.broker.checkpoint({0: 1})
+
+
+def test_a_refusal_is_not_forgotten_where_the_abort_kills_the_producer() -> None:
+    """However often: else the record would be looked for again until the worker took it for a fight with another."""
+    scene = Scene(ExactlyOnce)
+    for round_ in range(3):
+        scene.failures |= {"commit_transaction": ABORTABLE, "abort_transaction": FENCED}
+        scene.broker.write(RESULTS)
+        scene.outlets[-1].refusal = True
+        scene.outlets[-1].refused = {(0, round_): KafkaError(KafkaError.INVALID_RECORD)}
+        with pytest.raises(AbortedError):
+            scene.broker.checkpoint({0: 1})
+        assert scene.outlets[-1].careful
+        scene.broker.rewind()
+    assert scene.broker._refused.keys() == {(0, 0), (0, 1), (0, 2)}
 
 
 def test_a_producer_that_is_dead_for_good_is_replaced_whichever_way_it_says_so() -> None:

@@ -1,0 +1,36 @@
+"""A group of commands, each in a module of its name that is imported when it is called."""
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+
+class Commands(click.Group):
+    """Finds a command in the module of its name: a daemon need not load what only a demo uses.
+
+    Args:
+        package: where the modules are.
+        names: of the commands; a dash is an underscore in the module's name.
+        settings: of click.
+    """
+
+    def __init__(self, *, package: str, names: Sequence[str], **settings: Any) -> None:  # noqa: ANN401 - click's
+        super().__init__(**settings)
+        self._package = package
+        self._names = list(names)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands."""
+        del ctx
+        return list(self._names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, with its module imported."""
+        del ctx
+        if cmd_name not in self._names:
+            return None
+        module = importlib.import_module(f"{self._package}.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command

@@ -1,0 +1,77 @@
+"""``onelane dead-letters show``: one dead letter with all that it holds."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from consumer.cli.dead_letters.options import Filters, filter_options, make_filters
+from consumer.cli.dead_letters.view import dumps, letter_json, letter_table, make_console, value_text
+from consumer.cli.options import load_pipeline, pipeline_argument
+from consumer.deadletter.letter import Letter, parse
+from consumer.deadletter.selection import Selection, Window
+from consumer.exits import PipelineError
+from consumer.kafka.letters import LetterReader, find_partitions
+from consumer.pipeline.spec import Pipeline
+
+
+def _place(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,10}):(\d{1,19})", text)
+    if match is None:
+        raise click.BadParameter(f"{text!r} is no PARTITION:OFFSET of the dead-letter topic, such as 2:1048")
+    return int(match[1]), int(match[2])
+
+
+@click.command(name="show")
+@pipeline_argument
+@click.argument("place", required=False, callback=_place, metavar="[PARTITION:OFFSET]")
+@filter_options
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--raw", is_flag=True, help="The value's bytes alone.")
+def command(
+    pipeline: Path,
+    place: tuple[int, int] | None,
+    *,
+    as_json: bool,
+    raw: bool,
+    **given: Any,  # noqa: ANN401 - the options of filters
+) -> None:
+    """Show one dead letter.
+
+    The one at PARTITION:OFFSET of the dead-letter topic, or the first that is meant.
+    """
+    filters = make_filters(given)
+    if as_json and raw:
+        raise click.UsageError("either --json or --raw, not both")
+    if place is not None:
+        if filters != Filters(Selection(), Window()):
+            raise click.UsageError("either a place or filters, not both")
+        filters = Filters(Selection(), Window(partitions=frozenset([place[0]]), first=place[1], last=place[1]))
+    letter = _find(load_pipeline(pipeline).spec, filters, place)
+    if raw:
+        sys.stdout.buffer.write(letter.record.value() or b"")
+    elif as_json:
+        click.echo(dumps(letter_json(letter)))
+    else:
+        console = make_console()
+        console.print(letter_table(letter))
+        console.print()
+        # A long line is the terminal's to fold: what is copied from it stays one line.
+        console.print(value_text(letter.record.value()), markup=False, soft_wrap=True)
+
+
+def _find(spec: Pipeline, filters: Filters, place: tuple[int, int] | None) -> Letter:
+    topic = spec.dead_letters.topic
+    with LetterReader(spec, find_partitions(spec, topic)[topic]) as reader:
+        for record in reader.read(reader.spans(filters.window, reader.bounds())):
+            letter = parse(record)
+            if letter is None and place is not None:
+                raise PipelineError(f"{topic} {place[0]}:{place[1]} was not written by onelane")
+            if letter is not None and filters.selection.takes(letter):
+                return letter
+    where = f" at {place[0]}:{place[1]}" if place is not None else " that is meant"
+    raise PipelineError(f"{topic}: no dead letter{where}")
