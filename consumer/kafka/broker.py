@@ -266,8 +266,8 @@ class KafkaBroker(ABC):
             culprits |= self._note_refused()
         self._reached.clear()
         if gone is None and self._outlet.refusal:
-            # The abort kills the producer now and then where records went one by one; that is nobody's fencing, and the
-            # next one's start ends the transaction.
+            # The abort kills the producer now and then where records went one by one; that is nobody's fencing, and
+            # the next one's start ends the transaction.
             self._replace(careful=True)
         elif (end := gone or killed) is not None:
             kind = AbortKind.FENCED if _dead(end) else kind
