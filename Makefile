@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that a new clone needs: Python 3.11 for the first, a JDK and Maven too for the
-# second, which runs a real Apache Kafka, and a real Prometheus from the PATH or Debian's package.
+# second, which runs a real Apache Kafka, with Go for Toxiproxy, and a real Prometheus from the PATH or Debian's package.
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,13 +16,13 @@ help:  ## Tell what there is to make
 demo: $(VENV)/.runtime  ## See it work: a real worker on an embedded broker, in 15 seconds
 	@$(VENV)/bin/onelane demo
 
-test: $(VENV)/.dev jars prometheus test-tflite-runtime  ## The whole suite, on a real Apache Kafka
+test: $(VENV)/.dev jars toxiproxy prometheus test-tflite-runtime  ## The whole suite, on a real Apache Kafka
 	@$(VENV)/bin/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
 
 test-tflite-runtime: $(VENV_TFLITE)/.dev  ## The engine tests on tflite-runtime, in an environment of its own
 	@ENGINES="tflite-runtime litert" $(VENV_TFLITE)/bin/python -m pytest -q tests/engine
 
-chaos: $(VENV)/.dev jars  ## Faults, each ROUNDS times (100): hours; `make test` has the short version
+chaos: $(VENV)/.dev jars toxiproxy  ## Faults, each ROUNDS times (100): hours; `make test` has the short version
 	@ROUNDS=$${ROUNDS:-100} $(VENV)/bin/python -m pytest tests/chaos --timeout=7200 $(PYTEST_ARGS)
 
 SECONDS ?= 1800
@@ -34,6 +34,10 @@ soak: $(VENV)/.dev jars  ## A worker under a steady load for SECONDS (1800): mem
 .PHONY: jars
 jars: $(VENV)/.dev
 	@$(VENV)/bin/python -m tests.support.jars
+
+.PHONY: toxiproxy
+toxiproxy: $(VENV)/.dev
+	@$(VENV)/bin/python -m tests.support.toxiproxy
 
 .PHONY: prometheus
 prometheus: $(VENV)/.dev

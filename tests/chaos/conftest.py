@@ -1,11 +1,19 @@
 """How long chaos lasts, and where it tells what was survived."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
+from tests.support.cluster import KafkaCluster
 from tests.support.faults import Fault
+from tests.support.fixtures import OpenStream, StartWorker
+from tests.support.kafka import KafkaBroker
+from tests.support.stream import Protocol, Stream
+from tests.support.toxiproxy import FarBroker, Toxiproxy
+from tests.support.work import Delivery, Work
 
 # How often each fault comes in the long run; 0 for the short one, in which each test says itself what is enough.
 ROUNDS = int(os.environ.get("ROUNDS", "0"))
@@ -27,3 +35,60 @@ def seconds() -> Callable[[float, float], float]:
 def survived(record_property: Callable[[str, object], None]) -> Callable[[Fault], None]:
     """Adds a line to the table of faults survived."""
     return lambda fault: record_property("fault", tuple(fault))
+
+
+@pytest.fixture(scope="session")
+def three_brokers() -> Iterator[KafkaCluster]:
+    """A cluster for the whole session, started by the first test that asks for it."""
+    with KafkaCluster() as brokers:
+        yield brokers
+
+
+@pytest.fixture
+def cluster(three_brokers: KafkaCluster) -> Iterator[KafkaCluster]:
+    """Three brokers, all there at the beginning and at the end, whatever a test does to them."""
+    yield three_brokers
+    three_brokers.start()
+
+
+@pytest.fixture(scope="session")
+def far_broker() -> Iterator[FarBroker]:
+    """A broker behind a proxy, for the whole session."""
+    with Toxiproxy() as network, KafkaBroker(behind=network.port) as broker:
+        network.lead_to(broker.proxied)
+        yield FarBroker(network, broker)
+
+
+@pytest.fixture
+def far(far_broker: FarBroker) -> Iterator[FarBroker]:
+    """A broker to which workers have a network between, whole at the beginning and at the end."""
+    yield far_broker
+    far_broker.network.heal()
+
+
+@pytest.fixture
+def open_far_stream(far: FarBroker, open_stream: OpenStream) -> OpenStream:
+    """Makes streams whose workers go through the network, while tests go around it."""
+
+    def make(changes: Mapping[str, object] | None = None, **options: Any) -> Stream:  # noqa: ANN401
+        through = {"bootstrap.servers": far.network.address}
+        return open_stream({**(changes or {}), "kafka": through}, brokers=far.broker, **options)
+
+    return make
+
+
+@pytest.fixture
+def far_works(far: FarBroker, open_far_stream: OpenStream, start_worker: StartWorker) -> Iterator[Sequence[Work]]:
+    """Workers of both deliveries and both protocols, at work through the network; all four pairs in the long run."""
+    pairs: Sequence[tuple[Delivery, Protocol]] = (("exactly_once", "classic"), ("at_least_once", "consumer"))
+    crossed: Sequence[tuple[Delivery, Protocol]] = (("exactly_once", "consumer"), ("at_least_once", "classic"))
+    with ExitStack() as stack:
+        works = []
+        for delivery, protocol in (*pairs, *(crossed if ROUNDS else ())):
+            name = f"{delivery}-{protocol}".replace("_", "-")
+            stream = open_far_stream({"delivery": delivery}, protocol=protocol, name=name)
+            works.append(Work(stream, start_worker(stream, name), protocol=protocol, delivery=delivery))
+        for work in works:
+            stack.enter_context(work)
+        stack.callback(far.network.heal)
+        yield works

@@ -28,6 +28,7 @@ from tests.support.calls import (
 )
 from tests.support.faults import Fault
 from tests.support.fixtures import OpenStream, StartWorker
+from tests.support.kafka import KafkaBroker
 from tests.support.stream import Stream
 from tests.support.verify import wait_until_caught_up
 from tests.support.worker import Worker
@@ -70,7 +71,9 @@ CALLS: Final[dict[str, Sequence[Call]]] = {
 
 @pytest.mark.parametrize("delivery", CALLS)
 def test_a_broker_frozen_in_any_call_does_not_hold_up_the_end(
+    *,
     delivery: str,
+    kafka: KafkaBroker,
     open_stream: OpenStream,
     start_worker: StartWorker,
     rounds: Callable[[int], int],
@@ -86,7 +89,7 @@ def test_a_broker_frozen_in_any_call_does_not_hold_up_the_end(
         }
         for call, stream in streams.items():
             feed(stream, call)
-        codes = _end_while_frozen(streams, start_worker, turn)
+        codes = _end_while_frozen(kafka, streams, start_worker, turn)
         outcomes = complete(streams, start_worker)
         missing, doubled = missing_and_doubled(outcomes)
         ends = Counter(codes.values())
@@ -96,18 +99,20 @@ def test_a_broker_frozen_in_any_call_does_not_hold_up_the_end(
         assert_promise(delivery, outcomes)
 
 
-def _end_while_frozen(streams: dict[Call, Stream], start_worker: StartWorker, turn: int) -> dict[Call, int]:
+def _end_while_frozen(
+    kafka: KafkaBroker, streams: dict[Call, Stream], start_worker: StartWorker, turn: int
+) -> dict[Call, int]:
     """Freeze the broker as each worker makes its call, tell all to stop, and return their exit codes."""
     first = next(iter(streams.values()))
     until = first.pipeline.with_name(f"go-{turn}")
     workers = {call: start_halting(start_worker, stream, call, turn, until) for call, stream in streams.items()}
     _bring_to_a_halt(workers, streams)
-    first.broker.freeze()
+    kafka.freeze()
     try:
         until.touch()
         return _end(workers)
     finally:
-        first.broker.thaw()
+        kafka.thaw()
 
 
 def _bring_to_a_halt(workers: dict[Call, Worker], streams: dict[Call, Stream]) -> None:

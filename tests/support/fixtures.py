@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.kafka import KafkaBroker
+from tests.support.brokers import Brokers
 from tests.support.stream import Protocol, Stream
 from tests.support.worker import Worker
 
@@ -22,9 +22,18 @@ class OpenStream(typing.Protocol):
         *,
         partitions: int = 3,
         protocol: Protocol = "classic",
+        brokers: Brokers | None = None,
         name: str = "flights",
     ) -> Stream:
-        """`changes` are merged into the flights example's pipeline; a test with several streams names each."""
+        """Make one.
+
+        Args:
+            changes: are merged into the flights example's pipeline.
+            partitions: of each topic.
+            protocol: of the group.
+            brokers: where the topics are; the session's broker unless said otherwise.
+            name: tells the streams of one test apart.
+        """
         ...
 
 
@@ -37,7 +46,7 @@ class StartWorker(typing.Protocol):
 
 
 @pytest.fixture
-def open_stream(kafka: KafkaBroker, unique: Callable[[str], str], tmp_path: Path) -> OpenStream:
+def open_stream(request: pytest.FixtureRequest, unique: Callable[[str], str], tmp_path: Path) -> OpenStream:
     """Makes the streams of a test."""
 
     def make(
@@ -45,9 +54,12 @@ def open_stream(kafka: KafkaBroker, unique: Callable[[str], str], tmp_path: Path
         *,
         partitions: int = 3,
         protocol: Protocol = "classic",
+        brokers: Brokers | None = None,
         name: str = "flights",
     ) -> Stream:
-        stream = Stream(broker=kafka, name=unique(name), pipeline=tmp_path / f"{name}.yaml")
+        # Asked for only here: a test with brokers of its own needs no other one.
+        brokers = brokers or request.getfixturevalue("kafka")
+        stream = Stream(broker=brokers, name=unique(name), pipeline=tmp_path / f"{name}.yaml")
         stream.create_topics(partitions)
         stream.write_pipeline(changes or {}, protocol)
         if protocol == "consumer":

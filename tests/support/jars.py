@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,21 @@ CACHE = Path(__file__).parents[2] / ".cache" / "kafka"
 PACKAGES = {
     "java": "a Java 17 runtime or newer (Debian: apt-get install default-jre-headless)",
     "mvn": "Apache Maven (Debian: apt-get install maven)",
+    "go": "Go 1.22 or newer, which builds Toxiproxy (Debian: apt-get install golang-go)",
 }
+
+
+# A Java machine that is up soon and takes little, and slower once warm.
+QUICK_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
+
+# At the default level the cause of a failed start drowns in settings and the order of shutting down.
+LOGGING = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.coordinator.group=info",  # who joins, leaves, is missed
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.coordinator.transaction=info",  # who is fenced, timed out
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+)
 
 
 class JarsError(RuntimeError):
@@ -28,13 +42,18 @@ class JarsError(RuntimeError):
 
 
 def program(name: str) -> str:
-    """The full path of `java` or `mvn`; raises JarsError that says what to install."""
+    """The full path of `java`, `mvn` or `go`; raises JarsError that says what to install."""
     path = shutil.which(name)
     if path is None:
         raise JarsError(
-            f"'{name}' is not on the PATH, and the tests' Kafka broker needs it: install {PACKAGES[name]}"
+            f"'{name}' is not on the PATH, and the tests on a real broker need it: install {PACKAGES[name]}"
         )
     return path
+
+
+def java(flags: Sequence[str], main: str, *args: str) -> list[str]:
+    """The command that runs a class of Kafka's jars."""
+    return [program("java"), *flags, *LOGGING, "-cp", f"{kafka_jars()}/*", main, *args]
 
 
 def kafka_jars() -> Path:
@@ -42,7 +61,7 @@ def kafka_jars() -> Path:
     libs = CACHE / "libs"
     if not _is_current(libs):
         CACHE.mkdir(parents=True, exist_ok=True)
-        with _lock(CACHE / "lock"):
+        with lock(CACHE / "lock"):
             if not _is_current(libs):  # another process may have fetched them while this one waited
                 _fetch(libs)
     return libs
@@ -87,7 +106,7 @@ def _run_maven(target: Path) -> None:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def lock(path: Path) -> Iterator[None]:
     """Hold an exclusive lock that the kernel drops even if this process is killed."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

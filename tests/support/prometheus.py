@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.kafka import _free_port, _killed_with_parent
+from tests.support.processes import free_port, killed_with_parent
 from tests.support.topics import wait_until
 
 CACHE = Path(__file__).parents[2] / ".cache" / "prometheus"
@@ -95,7 +95,7 @@ def promtool(*arguments: str, stdin: bytes = b"") -> None:
 @contextmanager
 def running(config: Path, data: Path) -> Iterator[str]:
     """A Prometheus of one's own with a configuration; its address."""
-    port = _free_port()
+    port = free_port()
     log = data.with_suffix(".log")
     command = [
         program("prometheus"),
@@ -105,7 +105,7 @@ def running(config: Path, data: Path) -> Iterator[str]:
         "--storage.tsdb.retention.time=1h",
     ]
     with log.open("wb") as file:
-        process = subprocess.Popen([*_killed_with_parent(), *command], stdout=file, stderr=file, cwd=config.parent)
+        process = subprocess.Popen([*killed_with_parent(), *command], stdout=file, stderr=file, cwd=config.parent)
     try:
         wait_until(
             lambda: b"Server is ready to receive web requests" in log.read_bytes() or process.poll() is not None,

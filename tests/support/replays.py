@@ -11,7 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from tests.support.command import ROOT, onelane
-from tests.support.kafka import _killed_with_parent
+from tests.support.processes import killed_with_parent
 from tests.support.stream import EXAMPLE, Stream, record
 from tests.support.topics import NewRecord, committed, open_transactions, wait_until
 
@@ -83,5 +83,5 @@ def _start(stream: Stream, options: Sequence[str], log: Path) -> subprocess.Pope
     command = [sys.executable, "-m", "tests.support.slow_replay", "dead-letters", "replay", str(stream.pipeline)]
     with log.open("ab") as out:
         return subprocess.Popen(
-            [*_killed_with_parent(), *command, "--yes", *options], cwd=ROOT, stdout=out, stderr=out
+            [*killed_with_parent(), *command, "--yes", *options], cwd=ROOT, stdout=out, stderr=out
         )

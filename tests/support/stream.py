@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from ruamel.yaml import YAML
 
-from tests.support.kafka import KafkaBroker, Setting
+from tests.support.brokers import Brokers, Setting
 from tests.support.topics import REQUEST_TIMEOUT, NewRecord, admin_client, produce
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flights" / "pipeline.yaml"
@@ -46,13 +46,13 @@ _FLIGHT: Mapping[str, object] = {
 class Stream:
     """Three topics, a group and the pipeline file that joins them."""
 
-    broker: KafkaBroker
+    broker: Brokers
     name: str
     pipeline: Path
 
     @property
     def bootstrap(self) -> str:
-        """The broker's address."""
+        """The brokers' address."""
         return self.broker.bootstrap
 
     @property

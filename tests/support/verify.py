@@ -4,12 +4,12 @@ import json
 import time
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Event, Thread
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -18,6 +18,20 @@ from tests.support.topics import Isolation, Record, lag, open_transactions, part
 
 # What was written before a moment may reach a reader so much later, in seconds; a worker takes longer to start.
 ON_THE_WAY = 0.5
+
+_NOT_YET = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError._TIMED_OUT,
+        KafkaError._TRANSPORT,
+    }
+)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +98,21 @@ def wait_until_caught_up(stream: Stream, timeout: float = 60) -> None:
 
 
 def _is_caught_up(stream: Stream) -> bool:
+    return asked(lambda: lag(stream.bootstrap, stream.name, stream.input)) == 0
+
+
+def asked(question: Callable[[], T]) -> T | None:
+    """The answer; None where brokers that have just started, or changed their roles, have none yet: ask again."""
     try:
-        return lag(stream.bootstrap, stream.name, stream.input) == 0
+        return question()
     except KafkaException as error:
-        if error.args[0].code() == KafkaError.COORDINATOR_LOAD_IN_PROGRESS:  # a broker that has just started
-            return False
+        if error.args[0].code() in _NOT_YET:
+            return None
         raise
 
 
 def _all_visible(bootstrap: str, topic: str) -> bool:
-    return not open_transactions(bootstrap, topic)
+    return asked(lambda: open_transactions(bootstrap, topic)) == set()
 
 
 def _disorder(records: Sequence[Record]) -> list[bytes]:

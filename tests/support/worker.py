@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support.kafka import _killed_with_parent
+from tests.support.processes import killed_with_parent
 from tests.support.stream import Stream
 from tests.support.topics import wait_until
 
@@ -50,7 +50,7 @@ class Worker:
         command = [sys.executable, "-m", module, "run", str(stream.pipeline), "--instance", instance, *arguments]
         with log.open("wb") as file:
             self._process = subprocess.Popen(
-                [*_killed_with_parent(), *command],
+                [*killed_with_parent(), *command],
                 cwd=ROOT,
                 env={**os.environ, **(environment or {})},
                 stdin=subprocess.DEVNULL,
