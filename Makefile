@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 VENV_TFLITE := .venv-tflite-runtime
 PIP_VERSION := 25.3
+# Processes that run tests, each with a broker of its own: they wait more than they work.
+JOBS ?= 2
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -17,7 +19,7 @@ demo: $(VENV)/.runtime  ## See it work: a real worker on an embedded broker, in 
 	@$(VENV)/bin/onelane demo
 
 test: $(VENV)/.dev jars toxiproxy prometheus test-tflite-runtime  ## The whole suite, on a real Apache Kafka
-	@$(VENV)/bin/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(PYTEST_ARGS)
 
 test-tflite-runtime: $(VENV_TFLITE)/.dev  ## The engine tests on tflite-runtime, in an environment of its own
 	@ENGINES="tflite-runtime litert" $(VENV_TFLITE)/bin/python -m pytest -q tests/engine

@@ -23,7 +23,7 @@ def test_a_committed_offset_that_is_gone_stops_its_partition_only(
     _feed(stream, 30, 60)
     _delete_before(stream, partition=1, offset=15)
     worker = start_worker(stream, "second")
-    line = worker.wait_for("partition stopped")
+    line = worker.wait_for("partition held")
     assert (line["partition"], line["offset"]) == (1, 10)
     assert line["why"].startswith("its committed offset is gone from the broker")
     _feed(stream, 60, 90)

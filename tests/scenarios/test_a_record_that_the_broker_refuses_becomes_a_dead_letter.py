@@ -29,7 +29,7 @@ def test_a_record_that_the_broker_refuses_becomes_a_dead_letter(
     worker.stop()
     # One round to learn that there is a culprit, and at most one for each to learn which.
     assert 2 <= len(worker.logs("rewound to the last checkpoint")) <= 1 + len(culprits)
-    assert not worker.logs("partition stopped")
+    assert not worker.logs("partition held")
     outcome = verify(stream, range(100))
     assert not outcome.missing
     if delivery == "exactly_once":

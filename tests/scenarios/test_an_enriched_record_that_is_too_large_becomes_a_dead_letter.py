@@ -46,7 +46,7 @@ def test_a_limit_that_is_lowered_meanwhile_costs_only_what_is_too_large(
     stream.feed(range(100, 200))
     wait_until_caught_up(stream)
     worker.stop()
-    assert not worker.logs("partition stopped")
+    assert not worker.logs("partition held")
 
 
 def _feed(stream: Stream, large: set[int]) -> None:
