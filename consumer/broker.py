@@ -101,10 +101,13 @@ class Broker(Protocol):
         """Return where each partition ends, as far as that is known without asking; only between polls."""
         ...
 
-    def checkpoint(self, positions: Positions) -> None:
+    def checkpoint(self, positions: Positions) -> bool:
         """Make all that was written durable together with the positions and the notes of held partitions.
 
         Does nothing where nothing changed.
+
+        Returns:
+            Whether the positions are durable now: not where a rebalance has gone past this member, as it will learn.
 
         Raises:
             AbortedError: see there; also for as long as an earlier one was not followed by ``rewind``.
@@ -112,8 +115,11 @@ class Broker(Protocol):
         """
         ...
 
-    def rewind(self) -> Positions:
-        """Go back to what is committed, after an AbortedError, and return it."""
+    def rewind(self) -> tuple[Positions, Notes]:
+        """Go back to what is committed, after an AbortedError, and return it: offsets, and the notes beside them.
+
+        Returns nothing where the group has moved on without this member: the next poll tells what is lost.
+        """
         ...
 
     def hold(self, partition: int, note: str = "") -> None:

@@ -7,7 +7,7 @@ from typing import BinaryIO, Final
 import orjson
 
 from consumer.broker import Assignment, EndOfInputError
-from consumer.types import DeadLetter, Enriched, Event, PlainEvent, Positions, Result
+from consumer.types import DeadLetter, Enriched, Event, Notes, PlainEvent, Positions, Result
 
 _PARTITION: Final = 0
 
@@ -77,13 +77,14 @@ class FileBroker:
         """Return nothing: where a file ends is known when it has ended."""
         return {}
 
-    def checkpoint(self, positions: Positions) -> None:
+    def checkpoint(self, positions: Positions) -> bool:
         """Flush."""
         del positions
         self._enriched.flush()
         self._dead.flush()
+        return True
 
-    def rewind(self) -> Positions:
+    def rewind(self) -> tuple[Positions, Notes]:
         """Never asked for: nothing is undone."""
         raise NotImplementedError("a file can't be written again")
 

@@ -3,7 +3,7 @@
 A held partition is paused, its offset stays where it is, and the others go on. Nothing of it is dropped, ever.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,7 +14,7 @@ from consumer.guard import Guard, Limits, Trip
 from consumer.hold import Hold, HoldKind, read_note, write_note
 from consumer.lane import Lane
 from consumer.observer import Observer
-from consumer.types import Positions
+from consumer.types import Notes, Positions, Result
 
 # A record that was refused so often at one offset is not going to be taken,
 _ABORTS: Final = 3
@@ -54,9 +54,9 @@ class Holds:
         self._observer = observer
         self._clock = clock
         self._guards: dict[int, Guard] = {}
-        # Held by the guard; of these, not durable yet.
+        # Held by the guard; of these, not durable yet, with what is to be committed: offset and note.
         self._guarded: dict[int, Hold] = {}
-        self._fresh: set[int] = set()
+        self._fresh: dict[int, tuple[int, str]] = {}
         # Partition -> (offset, aborts there that its own records caused), and when a refused one is tried again.
         self._aborts: dict[int, tuple[int, int]] = {}
         self._retry_at: dict[int, float] = {}
@@ -83,24 +83,34 @@ class Holds:
     def drop(self, partitions: Collection[int]) -> None:
         """Forget lanes that went."""
         for partition in partitions:
-            for known in (self._guards, self._guarded, self._aborts, self._retry_at):
+            for known in (self._guards, self._guarded, self._fresh, self._aborts, self._retry_at):
                 known.pop(partition, None)
-            self._fresh.discard(partition)
 
-    def foresee(self, lane: Lane, dead: Mapping[int, str]) -> Trip | None:
+    def foresee(self, lane: Lane, dead: Mapping[int, str], now: float) -> Trip | None:
         """Return where a batch with these dead letters (row -> cause) would be too much."""
-        return self._guards[lane.partition].foresee(dead, self._clock())
+        return self._guards[lane.partition].foresee(dead, now)
 
-    def count(self, lane: Lane, rows: int, dead: Mapping[int, str], after: int) -> None:
-        """Count what was written of a batch, and hold the lane at the offset ``after`` it if that is too much."""
-        trip = self._guards[lane.partition].count(rows, dead, self._clock())
+    def count(
+        self, lane: Lane, written: Sequence[Result], dead: Mapping[int, str], now: float, cut: Trip | None
+    ) -> None:
+        """Count what was written of a batch, and hold the lane after it if that is too much.
+
+        Args:
+            lane: whose batch it is.
+            written: its results.
+            dead: row -> cause of its dead letters.
+            now: as it was foreseen with.
+            cut: what was foreseen. Where a batch was cut the lane is held in any case: what comes after is not in it.
+        """
+        trip = self._guards[lane.partition].count(len(written), dead, now) or cut
         if trip is None:
             return
         hold = Hold(HoldKind.GUARD, trip.why, trip.cause)
-        since = datetime.now(UTC).isoformat(timespec="seconds")
+        note = write_note(hold, self._rule.serving, datetime.now(UTC).isoformat(timespec="seconds"))
+        after = written[-1].event.offset() + 1
         self._guarded[lane.partition] = hold
-        self._fresh.add(lane.partition)
-        self._stop(lane, after, hold, write_note(hold, self._rule.serving, since))
+        self._fresh[lane.partition] = (after, note)
+        self._stop(lane, after, hold, note)
 
     def refused(self, lane: Lane) -> None:
         """Count an abort that a record of the lane caused, and hold the lane rather than spin."""
@@ -126,21 +136,25 @@ class Holds:
             guard.mark()
         self._fresh.clear()
 
-    def undone(self, lanes: Mapping[int, Lane], positions: Positions) -> None:
-        """Count anew what comes again, and let go what was held for dead letters that were undone."""
+    def undone(self, lanes: Mapping[int, Lane], positions: Positions, notes: Notes) -> None:
+        """Count anew what comes again, and let go what was held for dead letters that were undone.
+
+        A commit may have gone through though its producer never learned it: then the hold is among what is committed.
+        """
         for guard in self._guards.values():
             guard.rewind()
-        for partition in self._fresh & positions.keys():
-            self._fresh.discard(partition)
-            del self._guarded[partition]
-            self._release(lanes[partition])
+        for partition in self._fresh.keys() & positions.keys():
+            offset, note = self._fresh.pop(partition)
+            if (positions[partition], notes.get(partition)) != (offset, note):
+                del self._guarded[partition]
+                self._release(lanes[partition])
 
     @property
     def leaving(self) -> str:
         """Why the process is to end: a hold that is durable, where such ends it; empty where there is none."""
         if not self._rule.leave:
             return ""
-        durable = sorted(self._guarded.keys() - self._fresh)
+        durable = sorted(self._guarded.keys() - self._fresh.keys())
         return "; ".join(f"partition {p} is held: {self._guarded[p].why}" for p in durable)
 
     def _stop(self, lane: Lane, position: int, hold: Hold, note: str = "") -> None:

@@ -79,6 +79,10 @@ class Lane:
         self.held = True
         self.restart(position)
 
+    def stop(self) -> None:
+        """Take no more events and move past nothing; what is open is still to be enriched."""
+        self.held = True
+
     def release(self) -> None:
         """Take events again, from where the lane was held."""
         self.held = False
@@ -108,6 +112,11 @@ class Lane:
     def position(self) -> int:
         """Offset of the oldest open event; for an empty lane, of the next event to come."""
         return self._events[0].offset() if self._events else self._next
+
+    @property
+    def end(self) -> int:
+        """Offset after the last open event; for an empty lane, of the next event to come."""
+        return self._next
 
     @property
     def reached(self) -> int | None:

@@ -119,7 +119,6 @@ class Worker:
         due = self._due(now)
         events = self._broker.poll(now if due else self._wake(now), 1 if self._full else self._poll_limit)
         now = self._clock()
-        self._equip()
         if events:
             self._take_in(events, now)
         self._holds.retry(self._lanes)
@@ -155,11 +154,11 @@ class Worker:
         self._observer.lanes(partitions, Change.LOST)
 
     def stopped(self, partition: int, why: str) -> None:
-        """Tell of a partition that the broker can't read on."""
+        """Tell of a partition that the broker can't read on; what is open of it is enriched all the same."""
         lane = self._lanes.get(partition)
-        if lane is not None:
-            lane.hold(lane.position)
-            self._observer.held(partition, lane.position, Hold(HoldKind.OFFSET_GONE, why))
+        if lane is not None and not lane.held:
+            lane.stop()
+            self._observer.held(partition, lane.end, Hold(HoldKind.OFFSET_GONE, why))
 
     # The loop's parts.
 
@@ -194,25 +193,26 @@ class Worker:
 
     def _enrich(self, lane: Lane, why: Reason) -> None:
         began = self._clock()
-        results = self._enrichers[lane.partition].enrich(lane.take())
+        results = self._enricher(lane.partition).enrich(lane.take())
+        now = self._clock()
         dead = _dead(results)
-        trip = self._holds.foresee(lane, dead)
+        trip = self._holds.foresee(lane, dead, now)
         if trip is not None:  # what comes after it is read again when the partition is released
             results = results[: trip.rows]
         letters = [result for result in results if type(result) is DeadLetter] if dead else []
-        self._observer.batch(lane.partition, len(results), letters, why, self._clock() - began)
+        self._observer.batch(lane.partition, len(results), letters, why, now - began)
         self._written = True
         late = self._broker.write(results)
         if late:
             self._observer.too_large(late)
             dead = _dead(results, {letter.event.offset(): letter for letter in late})
-        self._holds.count(lane, len(results), dead, results[-1].event.offset() + 1)
+        self._holds.count(lane, results, dead, now, trip)
 
-    def _equip(self) -> None:
-        """Make an enricher for each lane that came, outside the callback that told of it."""
-        if len(self._enrichers) < len(self._lanes):
-            for partition in self._lanes.keys() - self._enrichers.keys():
-                self._enrichers[partition] = self._make_enricher()
+    def _enricher(self, partition: int) -> Enricher:
+        """Return a lane's enricher, made with its first batch: one a turn of the loop, however many lanes came."""
+        if partition not in self._enrichers:
+            self._enrichers[partition] = self._make_enricher()
+        return self._enrichers[partition]
 
     def _checkpoint_if_due(self) -> None:
         now = self._clock()
@@ -235,14 +235,16 @@ class Worker:
 
     def _checkpoint(self) -> None:
         began = self._clock()
-        self._broker.checkpoint({partition: lane.position for partition, lane in self._lanes.items()})
+        durable = self._broker.checkpoint({partition: lane.position for partition, lane in self._lanes.items()})
         now = self._clock()
+        self._checkpoint_at = now + self._interval
+        if not durable:
+            return
         if self._written:
             self._observer.checkpoint(now - began)
             self._pause = _FIRST_PAUSE
         self._holds.durable()
         self._written = False
-        self._checkpoint_at = now + self._interval
 
     def _finish(self) -> None:
         """Enrich what is open, as long as there is time, and checkpoint. What is left will be read again."""
@@ -267,8 +269,9 @@ class Worker:
             ends = self._broker.ends()
             self._observer.lag(
                 {
-                    partition: Lag(max(0, ends.get(partition, 0) - lane.position), lane.reached)
+                    partition: Lag(max(0, ends[partition] - lane.position), lane.reached)
                     for partition, lane in self._lanes.items()
+                    if partition in ends
                 }
             )
 
@@ -283,11 +286,11 @@ class Worker:
 
     def _rewind(self, culprits: Collection[int]) -> None:
         self._written = False
-        positions = self._broker.rewind()
+        positions, notes = self._broker.rewind()
         for partition, position in positions.items():
             if partition in self._lanes:
                 self._lanes[partition].restart(position)
-        self._holds.undone(self._lanes, positions)
+        self._holds.undone(self._lanes, positions, notes)
         for partition in culprits:
             if partition in self._lanes:
                 self._holds.refused(self._lanes[partition])

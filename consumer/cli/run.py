@@ -86,6 +86,7 @@ def _run(path: Path, instance: str, *, release: bool) -> ExitCode:
         drain=_DRAIN * timeout,
         observer=Observers(figures, front.watcher, front.meters),
         holds=assembly.hold_rule(release=release),
+        sleep=pulse.sleep,
     )
     try:
         worker.run(watchdog.stopping)

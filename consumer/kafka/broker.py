@@ -111,12 +111,12 @@ class KafkaBroker(ABC):
         except (KafkaException, AbortedError) as failure:
             raise self._undo(failure) from failure
 
-    def checkpoint(self, positions: Positions) -> None:
+    def checkpoint(self, positions: Positions) -> bool:
         """Make what was written durable with the positions; see ``consumer.broker.Broker``."""
         with self._pulse.within(Doing.BROKER):
-            self._checkpoint(positions)
+            return self._checkpoint(positions)
 
-    def _checkpoint(self, positions: Positions) -> None:
+    def _checkpoint(self, positions: Positions) -> bool:
         if self._undone:  # a second rebalance in the poll in which the first one failed
             raise AbortedError(_NOT_REWOUND)
         marks = {partition: (offset, self._group.note(partition)) for partition, offset in positions.items()}
@@ -128,17 +128,18 @@ class KafkaBroker(ABC):
                 raise self._undo(failure) from failure
             self._written = False
         else:
-            done = bool(changed) and self._commit_alone(changed)
+            done = not changed or self._commit_alone(changed)
         if not done:
-            return
+            return False
         self._committed.update(marks)
         self._refused = {(p, at): why for (p, at), why in self._refused.items() if at >= self._offset(p, 0)}
         self._reached.clear()
         if self._outlet.careful and all(self._offset(p, end) >= end for p, end in self._care_until.items()):
             self._care_until.clear()  # what was refused is behind us
             self._replace(careful=False)
+        return True
 
-    def rewind(self) -> Positions:
+    def rewind(self) -> tuple[Positions, Notes]:
         """Go back to what is committed.
 
         Returns nothing where the group has moved on without this member: the next poll tells what is lost, and until
@@ -150,13 +151,13 @@ class KafkaBroker(ABC):
             except KafkaException as error:
                 if reason(error).code() not in REBALANCED:
                     raise
-                return {}
+                return {}, {}
             self._group.seek(positions)
             # The output topic may have been made anew, which can be why this is asked for.
             self._patience.until_done(self._outlet.count_partitions, "partition counts")
         self._note_committed(positions, notes)
         self._undone = False
-        return positions
+        return positions, notes
 
     def hold(self, partition: int, note: str = "") -> None:
         """Read no more of a partition; the note goes with its offset."""

@@ -106,7 +106,7 @@ class AtLeastOnce(KafkaBroker):
         self._pulse.answered()
         if self._outlet.failure is not None:
             raise KafkaException(self._outlet.failure)
-        return bool(changed) and self._commit_alone(changed)
+        return not changed or self._commit_alone(changed)
 
     def _discard(self) -> None:
         """Nothing to undo: what is on its way may arrive, and come again, which is what this way allows."""

@@ -85,28 +85,26 @@ class Patience:
             WornOutError: it was called again for ``limit`` seconds.
         """
         began = said = time.monotonic()
-        while True:
-            try:
-                answer = call()
-            except KafkaException as error:
-                why = reason(error)
-                if not _again(why):
-                    if said != began:
-                        self.wait.answered()  # if not as was hoped for
-                    raise
-                now = time.monotonic()
-                if now - said > _LOUD_AFTER or said == began:
-                    said = now
-                    seconds = round(now - began, 1)
-                    _log.warning("waiting for the broker", call=what, seconds=seconds, error=explained(why))
-                if now - began > limit:
-                    raise WornOutError(why) from error
-                self.wait.waits(what)
-                self._pause(_PAUSE)
-            else:
-                if said != began:
-                    self.wait.answered()
-                return answer
+        try:
+            while True:
+                try:
+                    return call()
+                except KafkaException as error:
+                    why = reason(error)
+                    if not _again(why):
+                        raise
+                    now = time.monotonic()
+                    if now - said > _LOUD_AFTER or said == began:
+                        said = now
+                        seconds = round(now - began, 1)
+                        _log.warning("waiting for the broker", call=what, seconds=seconds, error=explained(why))
+                    if now - began > limit:
+                        raise WornOutError(why) from error
+                    self.wait.waits(what)
+                    self._pause(_PAUSE)
+        finally:
+            if said != began:
+                self.wait.answered()  # or it ended in another way than was hoped for
 
 
 def explained(error: KafkaError, topic: str | None = None) -> str:

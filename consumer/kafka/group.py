@@ -232,7 +232,8 @@ class Group:
         self._consumer.resume(places)  # a pause outlives revocation and assignment
         self._positions.update(positions)
         self._came.update(positions)
-        self._assignment.assigned(positions, notes)
+        if positions:
+            self._assignment.assigned(positions, notes)
 
     def _first_positions(self, partitions: Collection[int]) -> tuple[dict[int, int], Notes]:
         wanted = self._places(partitions)
@@ -323,7 +324,7 @@ class Group:
             raise FatalBrokerError(f"the consumer can't go on: {error.str()}")
         partition = message.partition()
         if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:  # noqa: SLF001
-            self.hold(partition)
+            self.hold(partition, self.note(partition))  # a note that is there stays there
             self._assignment.stopped(partition, f"its committed offset is gone from the broker: {error.str()}")
         else:
             self._last_words = explained(error, message.topic())

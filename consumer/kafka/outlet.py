@@ -192,20 +192,25 @@ class Outlet:
         more: dict[str, Any] = {"headers": list(headers)} if headers else {}
         if self.careful:
             more["on_delivery"] = partial(self._careful_delivery, event)
-        full = False
-        while True:
-            try:
-                self.producer.produce(topic, value, event.key(), where, **more)
-            except BufferError:
-                full = True
+        try:
+            self.producer.produce(topic, value, event.key(), where, **more)
+        except BufferError:
+            self._send_with_patience(topic, value, event, where, more)
+
+    def _send_with_patience(
+        self, topic: str, value: bytes | None, event: Event, where: int, more: dict[str, Any]
+    ) -> None:
+        try:
+            while True:
                 self._wait.waits("room in the producer's queue")
                 self.producer.poll(_QUEUE_WAIT)
                 if self._failed is not None:
-                    raise AbortedError("records can't be delivered") from None
-            else:
-                if full:
-                    self._wait.answered()
-                return
+                    raise AbortedError(f"the queue is full, and records can't be delivered to {self._failed_topic}")
+                with suppress(BufferError):
+                    self.producer.produce(topic, value, event.key(), where, **more)
+                    return
+        finally:
+            self._wait.answered()
 
     def _too_large(self, result: Enriched) -> bool:
         if self._limit is None:

@@ -68,6 +68,11 @@ class Pulse:
         finally:
             self._now = (before, self._clock())
 
+    def sleep(self, seconds: float) -> None:
+        """Wait on purpose, between two tries at what a broker did not take."""
+        with self.within(Doing.BROKER):
+            time.sleep(seconds)
+
     def waits(self, what: str) -> None:
         """Note another try at something that only a broker can give."""
         now = self._clock()

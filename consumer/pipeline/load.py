@@ -101,7 +101,7 @@ def _with_vocabularies(spec: Pipeline, directory: Path, findings: list[Finding])
 
 def _contradictions(spec: Pipeline) -> list[Finding]:
     """Find what is well-formed but can't be meant."""
-    return [*_same_topics(spec), *_empty(spec), *_ports(spec), *_names(spec), *_features(spec)]
+    return [*_same_topics(spec), *_empty(spec), *_times(spec), *_ports(spec), *_names(spec), *_features(spec)]
 
 
 def _same_topics(spec: Pipeline) -> Iterator[Finding]:
@@ -135,6 +135,15 @@ def _ports(spec: Pipeline) -> Iterator[Finding]:
     address = spec.operate.http
     if address is not None and int(address.rsplit(":", 1)[1]) > _LAST_PORT:
         yield Finding(("operate", "http"), f"ports end at {_LAST_PORT}: {address}")
+
+
+def _times(spec: Pipeline) -> Iterator[Finding]:
+    if spec.operate.stuck_after <= spec.batch.time:
+        where = ("operate", "stuck_after")
+        hint = f"more than {spec.batch.time}"
+        yield Finding(
+            where, f"{spec.operate.stuck_after} is no longer than batch.time: a slow batch is not stuck", hint
+        )
 
 
 def _names(spec: Pipeline) -> Iterator[Finding]:

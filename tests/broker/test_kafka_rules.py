@@ -210,7 +210,7 @@ def test_a_rewind_does_not_skip_what_is_to_be_read_again(open_stream: OpenStream
     broker.join(seen)
     poll_until(broker, lambda found: len(found) == 20)
     assert broker.positions() == {0: 20}
-    assert broker.rewind() == {0: 0}
+    assert broker.rewind() == ({0: 0}, {})
     assert broker.positions() == {}
     assert [event.offset() for event in poll_until(broker, lambda found: len(found) == 20)] == list(range(20))
     broker.close()
@@ -280,7 +280,7 @@ def test_rule_1_a_producer_that_does_not_get_through_is_replaced(
         thaw.join()
     monkeypatch.undo()
     assert broker._outlet is not old
-    positions = broker.rewind()
+    positions, _ = broker.rewind()
     again = [result for result in results if result.event.offset() >= positions[result.event.partition()]]
     broker.write(again)
     broker.checkpoint(_after(seen, events))

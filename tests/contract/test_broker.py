@@ -269,7 +269,7 @@ def test_rewind_goes_back_to_what_is_committed(world: World) -> None:
         events = read(world, broker, lanes, 4 * world.partitions)
         broker.write(enriched([event for event in events if event.offset() < 2]))
         broker.checkpoint(dict.fromkeys(range(world.partitions), 2))
-        positions = dict(broker.rewind())
+        positions = dict(broker.rewind()[0])
         assert positions == dict.fromkeys(range(world.partitions), 2)
         lanes.next.update(positions)
         again = read(world, broker, lanes, 2 * world.partitions)

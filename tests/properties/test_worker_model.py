@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from consumer.broker import AbortedError
+from consumer.guard import Limits
+from consumer.holds import HoldRule
 from consumer.types import Event, PlainEvent
 from consumer.worker import Worker
 from tests.support.loops import worker
@@ -29,6 +31,8 @@ class Checked(Topics):
 class GroupMachine(RuleBasedStateMachine):
     """Two members share three partitions; each partition has one owner or none."""
 
+    holds = HoldRule()
+
     @initialize(rows=st.integers(1, 5), checkpoint=st.sampled_from([0.1, 1.0]))
     def begin(self, rows: int, checkpoint: float) -> None:
         """Start both, and give the first all partitions."""
@@ -37,7 +41,7 @@ class GroupMachine(RuleBasedStateMachine):
         self.brokers = [MemoryBroker(self.topics, self.clock) for _ in range(2)]
         self.workers: list[Worker] = []
         for broker in self.brokers:
-            made = worker(broker, self.clock, made=batch_rule(rows=rows), checkpoint=checkpoint)
+            made = worker(broker, self.clock, made=batch_rule(rows=rows), checkpoint=checkpoint, holds=self.holds)
             broker.join(made)
             self.workers.append(made)
         self.owners: dict[int, int] = dict.fromkeys(PARTITIONS, 0)
@@ -80,10 +84,20 @@ class GroupMachine(RuleBasedStateMachine):
         self.brokers[owner].lose(partition)
         self._give(partition, 1 - owner)
 
-    @rule(member=members, where=st.sampled_from(["write", "checkpoint"]))
+    @rule(member=members, where=st.sampled_from(["write", "checkpoint", "after"]))
     def abort(self, member: int, where: str) -> None:
-        """The next write or checkpoint of a member is undone."""
+        """The next write or checkpoint of a member is undone, or goes through though it is told to be."""
         self.brokers[member].faults[where].append(AbortedError("ordered"))
+
+    @rule(member=members)
+    def refuse(self, member: int) -> None:
+        """A rebalance goes past a member's next checkpoint."""
+        self.brokers[member].refusals += 1
+
+    @rule(member=members, seconds=st.floats(0, 70))
+    def write_slowly(self, member: int, seconds: float) -> None:
+        """The next write of a member takes long."""
+        self.brokers[member].slow = seconds
 
     def _give(self, partition: int, member: int) -> None:
         self.owners[partition] = member
@@ -117,6 +131,45 @@ class GroupMachine(RuleBasedStateMachine):
         self.invariant_1()
 
 
+class HeldGroupMachine(GroupMachine):
+    """The same with guards that trip soon."""
+
+    holds = HoldRule(Limits(in_a_row=2, per_minute=3), serving="model@1")
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Partition -> how many results it had when a hold was first found committed.
+        self.stopped_at: dict[int, int] = {}
+
+    @invariant()
+    def invariant_5(self) -> None:
+        """Once a hold is committed nothing more of its partition is, whoever has it."""
+        if hasattr(self, "topics"):
+            for partition in PARTITIONS:
+                found = len(self.topics.results[partition])
+                if self.topics.notes.get(partition):
+                    assert self.stopped_at.setdefault(partition, found) == found
+                else:
+                    assert partition not in self.stopped_at
+
+    def teardown(self) -> None:
+        """A mended pipeline gets everything done: nothing was passed over."""
+        if not hasattr(self, "topics"):
+            return
+        for member, broker in enumerate(self.brokers):
+            while not broker.settled:
+                self.steps(member, 1)
+            broker.revoke(*broker.owned)
+            self.steps(member, 20)
+        broker = MemoryBroker(self.topics, self.clock)
+        mended = worker(broker, self.clock, made=batch_rule(rows=5), checkpoint=0.1)
+        broker.join(mended)
+        broker.assign(*PARTITIONS)
+        self.workers, self.brokers = [mended, mended], [broker]
+        self.owners = dict.fromkeys(PARTITIONS, 0)
+        super().teardown()
+
+
 def _offsets(events: Sequence[Event]) -> list[int]:
     return [event.offset() for event in events if isinstance(event, PlainEvent)]
 
@@ -124,3 +177,8 @@ def _offsets(events: Sequence[Event]) -> list[int]:
 def test_invariant_2_each_result_once_in_order_whatever_happens() -> None:
     """Random events, polls, handovers, losses and aborts in two workers."""
     run_state_machine_as_test(GroupMachine, settings=settings(max_examples=300, stateful_step_count=30))
+
+
+def test_invariant_5_a_hold_is_kept_and_nothing_is_passed_over_whatever_happens() -> None:
+    """The same with guards, slow writes, and commits that went through or were refused without a word."""
+    run_state_machine_as_test(HeldGroupMachine, settings=settings(max_examples=300, stateful_step_count=30))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from consumer.broker import AbortedError, Assignment, EndOfInputError
 from consumer.deadletter.causes import Code
-from consumer.types import Cause, DeadLetter, Enriched, Event, PlainEvent, Positions, Result, Stage
+from consumer.types import Cause, DeadLetter, Enriched, Event, Notes, PlainEvent, Positions, Result, Stage
 
 _TOO_LARGE = Cause(Stage.WRITE, Code.TOO_LARGE, "larger than the topic takes")
 
@@ -74,8 +74,10 @@ class Topics:
 class MemoryBroker:
     """A member of a group of one topic, with exactly-once checkpoints.
 
-    Faults are ordered by ``assign``, ``revoke`` and ``lose`` (inside the next poll) and by ``faults`` (the next
-    writes or checkpoints that are aborted).
+    Faults are ordered by ``assign``, ``revoke`` and ``lose`` (inside the next poll), by ``faults`` (the next writes
+    or checkpoints that are aborted, or that went through though they are said to be: ``after``), by ``refusals`` (how
+    many commits of positions a rebalance goes past, as it can ``at_least_once`` with results that stay), and by
+    ``slow`` (seconds that the next write takes).
 
     Args:
         topics: shared by all members.
@@ -96,8 +98,11 @@ class MemoryBroker:
         self._went: set[int] = set()
         self._pending: list[Result] = []
         self._changes: deque[Callable[[], None]] = deque()
-        self.faults: dict[str, deque[AbortedError]] = {"write": deque(), "checkpoint": deque()}
+        self.faults: dict[str, deque[AbortedError]] = {"write": deque(), "checkpoint": deque(), "after": deque()}
         self._undone = False
+        self.refusals = 0
+        self.slow = 0.0
+        self.at_least_once = False
         self.held: set[int] = set()
         self._notes: dict[int, str] = {}
         self._joined = False
@@ -155,6 +160,8 @@ class MemoryBroker:
 
     def write(self, results: Sequence[Result]) -> Sequence[DeadLetter]:
         """Keep results until the checkpoint; what is too large becomes a dead letter."""
+        self._clock.sleep(self.slow)
+        self.slow = 0.0
         self._fail("write")
         written = [self._fitting(result) for result in results]
         self._pending += written
@@ -167,7 +174,7 @@ class MemoryBroker:
             for partition, place in self._next.items()
         }
 
-    def checkpoint(self, positions: Positions) -> None:
+    def checkpoint(self, positions: Positions) -> bool:
         """Make results and positions durable together."""
         if self._undone:
             raise AbortedError("not rewound yet")
@@ -178,23 +185,27 @@ class MemoryBroker:
             if (self._topics.committed[p], notes.get(p, "")) != (at, self._notes.get(p, ""))
         }
         if not changed and not self._pending:
-            return
+            return True
+        if self.refusals and (self.at_least_once or not self._pending):
+            self.refusals -= 1
+            self._deliver()
+            return False
         if self._taken & positions.keys():
             raise self._undo(AbortedError("fenced: the group has moved on"))
         self._fail("checkpoint")
-        for result in self._pending:
-            self._topics.results[result.event.partition()].append(result)
-        self._pending.clear()
+        self._deliver()
         self._topics.committed.update(changed)
         notes.update({p: self._notes.get(p, "") for p in changed})
         self._topics.commits += 1
+        self._fail("after")
+        return True
 
-    def rewind(self) -> Positions:
+    def rewind(self) -> tuple[Positions, Notes]:
         """Go back to what is committed."""
         self.rewinds += 1
         self._undone = False
         self._next = {partition: self._topics.committed[partition] for partition in self._next}
-        return dict(self._next)
+        return dict(self._next), {p: note for p in self._next if (note := self._topics.notes.get(p))}
 
     def ends(self) -> Positions:
         """Return where each partition ends."""
@@ -249,6 +260,11 @@ class MemoryBroker:
     def _fail(self, where: str) -> None:
         if self.faults[where]:
             raise self._undo(self.faults[where].popleft())
+
+    def _deliver(self) -> None:
+        for result in self._pending:
+            self._topics.results[result.event.partition()].append(result)
+        self._pending.clear()
 
     def _undo(self, error: AbortedError) -> AbortedError:
         self._pending.clear()

@@ -159,3 +159,89 @@ def test_a_refused_record_is_tried_again_after_a_minute() -> None:
     member.clock.sleep(60)
     member.steps()
     assert (member.broker.held, topics.committed[0]) == (set(), 1)
+
+
+def test_what_was_cut_off_is_not_passed_over_however_long_the_write_takes() -> None:
+    """A batch is cut and counted by one reading of the clock: between two, a letter may grow too old to count."""
+    topics = Topics()
+    topics.add(0, [b"bad"])
+    member = Member(topics, HoldRule(Limits(per_minute=2), serving="model@1"))
+    member.steps()
+    written = member.worker._holds._guards[0]._letters[0].when
+    member.clock.pass_to(written + 58)
+    topics.add(0, [b"bad", b"1", b"2", b"3"])
+    member.broker.slow = 5.0
+    member.steps()
+    assert (topics.offsets(0), topics.committed[0], member.broker.held) == ([0, 1], 2, {0})
+
+
+def test_a_hold_that_was_committed_after_all_stays(topics: Topics) -> None:
+    """A commit may go through though its producer never learns it; the committed note tells."""
+    member = Member(topics)
+    member.broker.faults["after"].append(AbortedError("worn out"))
+    member.steps()
+    assert (topics.committed[0], member.broker.held, member.story.told("released")) == (5, {0}, [])
+    note = read_note(topics.notes[0])
+    assert note is not None
+    assert len(member.story.told("held")) == 1
+
+
+def test_a_checkpoint_that_a_rebalance_went_past_makes_no_hold_durable(topics: Topics) -> None:
+    """The process does not end for it yet, and an abort after it undoes it."""
+    member = Member(topics, HoldRule(RULE.limits, serving=RULE.serving, leave=True))
+    member.broker.refusals, member.broker.at_least_once = 1000, True
+    member.steps()
+    assert (member.story.told("held") != [], member.worker._holds.leaving) == (True, "")
+    assert member.story.told("checkpoint") == []
+    member.broker.refusals = 0
+    member.steps()
+    assert member.worker._holds.leaving != ""
+    assert topics.committed[0] == 5
+
+
+def test_a_partition_that_comes_back_begins_anew(topics: Topics) -> None:
+    """With nothing of its former life: no hold of its own, no try to come, nothing that waits to be durable."""
+    topics.add(1, [b"1"])
+    member = Member(topics, RULE, 0, 1)
+    member.broker.faults["checkpoint"].extend(AbortedError("refused", [1]) for _ in range(3))
+    member.steps(20)
+    assert 1 in member.worker._holds._retry_at
+    member.broker.revoke(0, 1)
+    member.steps(1)
+    holds = member.worker._holds
+    assert not holds._retry_at
+    assert not holds._guarded
+    assert not holds._fresh
+    assert not holds._guards
+
+
+def test_the_guard_remembers_what_is_durable_only() -> None:
+    """Two that are durable, one that is undone and comes again: the third makes the row, and not the undone one."""
+    topics = Topics()
+    topics.add(0, [b"bad", b"bad"])
+    member = Member(topics)
+    member.steps()
+    topics.add(0, [b"bad"])
+    member.broker.faults["checkpoint"].append(AbortedError("away"))
+    member.steps()
+    assert (topics.committed[0], member.broker.held) == (3, {0})
+
+
+def test_what_is_open_is_enriched_where_the_offset_behind_it_is_gone() -> None:
+    """It has been read: only what comes after it can't be."""
+    topics = Topics()
+    topics.add(0, [b"1", b"2"])
+    member = Member(topics)
+    member.steps(1)
+    member.worker.stopped(0, "retention")
+    assert member.story.told("held") == ["held 0 at 2: retention"]
+    member.steps()
+    assert (topics.offsets(0), topics.committed[0]) == ([0, 1], 2)
+
+
+def test_a_hold_is_not_overwritten_where_its_offset_is_gone_too(topics: Topics) -> None:
+    """Retention may pass a partition that is held for days: why it was held is what is told, and kept."""
+    member = Member(topics)
+    member.steps()
+    member.worker.stopped(0, "retention")
+    assert member.story.told("held") == ["held 0 at 5: 3 dead letters in a row"]
