@@ -82,6 +82,18 @@ def test_what_was_undone_is_not_counted() -> None:
     assert guard.count(1, dead(0), 0.0) is not None
 
 
+def test_what_was_undone_is_not_among_the_last_minutes() -> None:
+    """Nor among the last events."""
+    for limits in (Limits(per_minute=3), Limits(ratio=0.75, of_last=4)):
+        guard = Guard(limits)
+        guard.count(1, dead(0), 0.0)
+        guard.mark()
+        guard.count(1, dead(0), 0.0)
+        guard.rewind()
+        assert guard.count(1, dead(0), 0.0) is None
+        assert guard.count(1, dead(0), 0.0) is not None
+
+
 def test_without_limits_it_never_trips() -> None:
     """All may be switched off."""
     guard = Guard(Limits())
