@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from consumer.enrich import Enricher, Interpreter
+from consumer.enrich import Enricher
 from consumer.exits import RefusedError
 from consumer.features.plan import ColumnPlan
 from consumer.fit import fit_inputs, fit_outputs
@@ -16,6 +16,7 @@ from consumer.model.engines import Engine, find_engine
 from consumer.model.file import ModelFile, Signature, open_interpreter, read_model, read_signature, refuse_state
 from consumer.model.probe import Limit, Verdict, probe
 from consumer.model.runner import Runner
+from consumer.model.tensors import Interpreter
 from consumer.operate.memory import cost
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.load import PipelineFile
@@ -57,6 +58,11 @@ class Assembly(msgspec.Struct, frozen=True):
             return Reason.ROWS
         return Reason.BYTES if rows == _most_rows(self.file.spec, self.plan) else Reason.TIME
 
+    @property
+    def provenance(self) -> tuple[str, str]:
+        """Model and pipeline, as dead letters carry them."""
+        return self.model.label, self.file.label
+
     def interpreter_bytes(self) -> int:
         """Return what an interpreter takes in its largest batch, by making some.
 
@@ -82,7 +88,7 @@ class Assembly(msgspec.Struct, frozen=True):
         guard = hashlib.sha256(msgspec.json.encode(after)).hexdigest()[:8]
         return HoldRule(
             limits=Limits(after.in_a_row, after.ratio, after.of_last, after.per_minute),
-            serving=f"{self.model.label} {self.file.spec.name}@{self.file.mapping} guard@{guard}",
+            serving=f"{self.model.label} {self.file.label} guard@{guard}",
             release=release,
             leave=letters.when_held == "exit",
         )
@@ -139,7 +145,7 @@ def assemble(file: PipelineFile) -> Assembly:
         verdict=probe(engine, model, signature, plan.samples, Limit(_most_rows(spec, plan), spec.batch.time)),
         plan=plan,
         reader=JsonReader(plan.fields, forbidden),
-        predictions=Predictions(columns, {"model": model.label, "pipeline": f"{spec.name}@{file.mapping}"}),
+        predictions=Predictions(columns, {"model": model.label, "pipeline": file.label}),
         layout=make_layout(output.layout, output.field, output.existing),
     )
 

@@ -4,14 +4,14 @@
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import numpy as np
 
 from consumer.deadletter.causes import Code, clipped
 from consumer.features.plan import ColumnPlan
 from consumer.isolate import isolate
-from consumer.model.tensors import Array
+from consumer.model.tensors import Array, Interpreter
 from consumer.records.json_reader import JsonReader
 from consumer.records.layouts import Layout
 from consumer.records.predictions import Predictions
@@ -19,18 +19,6 @@ from consumer.types import Cause, DeadLetter, Enriched, Event, Result, Stage
 
 # What an engine raises when rows are to blame; anything else is a bug of ours and ends the process.
 _ENGINE_FAILURES: Final = (RuntimeError, ValueError)
-
-
-class Interpreter(Protocol):
-    """Runs the model; see ``consumer.model.runner``."""
-
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run a batch."""
-        ...
-
-    def rebuild(self) -> None:
-        """Start anew after a failure."""
-        ...
 
 
 class _Survivors:

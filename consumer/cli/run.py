@@ -74,8 +74,7 @@ def _run(path: Path, instance: str, *, release: bool) -> ExitCode:
     _serve(file, front)
     assembly = assemble(file)
     front.meters.describe(_what_runs(assembly))
-    provenance = (assembly.model.label, f"{file.spec.name}@{file.mapping}")
-    connection = connect(file.spec, instance, provenance, pulse, watchdog.stopping)
+    connection = connect(file.spec, instance, assembly.provenance, pulse, watchdog.stopping)
     _log.info("started", **_start_line(assembly, connection, instance))
     figures = Figures(time.monotonic)
     worker = Worker(
@@ -135,7 +134,7 @@ def _start_line(assembly: Assembly, connection: Connection, instance: str) -> di
         **connection.versions,
         "engine": f"{assembly.engine.name} {assembly.engine.version}",
         "model": assembly.model.label,
-        "pipeline": f"{spec.name}@{assembly.file.mapping}",
+        "pipeline": assembly.file.label,
         "instance": instance,
         "invoke": "in batches" if verdict.batched else f"row by row: {verdict.why}",
         "row_microseconds": round(1e6 * verdict.row_seconds, 3),

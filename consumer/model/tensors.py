@@ -1,12 +1,25 @@
 """What a model's tensors look like, and the arithmetic of quantised ones."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+
+
+class Interpreter(Protocol):
+    """Runs the model; see ``consumer.model.runner``."""
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run a batch."""
+        ...
+
+    def rebuild(self) -> None:
+        """Start anew after a failure."""
+        ...
 
 
 class Tensor(msgspec.Struct, frozen=True):

@@ -182,7 +182,7 @@ HELD: Final = Metric(
 LAG_EVENTS: Final = Metric(
     "onelane_lag_events",
     Kind.GAUGE,
-    "From what was enriched to the end of the partition, as far as that is known; told once a second.",
+    "From what was enriched to the end of the partition, as far as known; none for partitions that were lost.",
     "events",
     (_PARTITION,),
 )
@@ -212,7 +212,7 @@ DOING: Final = Metric(
 BROKER_WAIT: Final = Metric(
     "onelane_broker_wait_seconds",
     Kind.GAUGE,
-    "How long the worker has been waiting for a broker that does not answer; 0 while it does.",
+    "How long a call has been waiting for a broker; each call of one outage counts anew; 0 while none waits.",
     "seconds",
 )
 

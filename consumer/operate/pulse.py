@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Final, Protocol
 
-from consumer.model.tensors import Array
+from consumer.model.tensors import Array, Interpreter
 
 # One call into Kafka's client, or the start: far longer than any that came back (a frozen broker has made one take
 # 35 s), while each new try for an absent broker counts anew.
@@ -101,18 +101,6 @@ class Pulse:
         """Whether that takes longer than it may."""
         doing, seconds = self.doing
         return seconds > self._limits[doing]
-
-
-class Interpreter(Protocol):
-    """Runs the model; see ``consumer.model.runner``."""
-
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run a batch."""
-        ...
-
-    def rebuild(self) -> None:
-        """Start anew after a failure."""
-        ...
 
 
 class WatchedInterpreter:

@@ -47,6 +47,11 @@ class PipelineFile(msgspec.Struct, frozen=True):
     mapping: str
     source: Source
 
+    @property
+    def label(self) -> str:
+        """Name and mapping, as records, dead letters and holds carry them."""
+        return f"{self.spec.name}@{self.mapping}"
+
     def refusal(self, findings: list[Finding]) -> str:
         """Write findings with their places in the file."""
         return self.source.report(findings)

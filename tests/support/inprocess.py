@@ -33,8 +33,7 @@ def run_worker(pipeline: Path, until: Callable[[], bool], *, instance: str = "on
     file = load_pipeline(pipeline)
     assembly = assemble(file)
     figures = Figures(time.monotonic)
-    provenance = (assembly.model.label, f"{file.spec.name}@{file.mapping}")
-    connection = connect(file.spec, instance, provenance, Pulse(60), never)
+    connection = connect(file.spec, instance, assembly.provenance, Pulse(60), never)
     worker = Worker(
         connection.broker, assembly.enrichers(), assembly.rule, checkpoint=0.1, drain=5.0, observer=figures
     )

@@ -100,8 +100,7 @@ def _target(file: PipelineFile, topics: Topics, to: str) -> tuple[Target, int]:
     if to == "input":
         return InputTarget(file.spec, topics), _ROWS
     assembly = assemble(file)
-    provenance = (assembly.model.label, f"{file.spec.name}@{file.mapping}")
-    target = PipelineTarget(file.spec, topics, provenance, assembly.enrichers()().enrich)
+    target = PipelineTarget(file.spec, topics, assembly.provenance, assembly.enrichers()().enrich)
     return target, assembly.rule.rows
 
 
