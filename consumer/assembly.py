@@ -22,8 +22,11 @@ from consumer.pipeline.findings import Finding
 from consumer.pipeline.load import PipelineFile
 from consumer.pipeline.spec import Pipeline
 from consumer.records.json_reader import JsonReader
-from consumer.records.layouts import Layout, make_layout
+from consumer.records.layouts import make_layout
+from consumer.records.parts import is_part
 from consumer.records.predictions import OutputColumn, Predictions
+from consumer.records.reader import Reader
+from consumer.records.writer import JsonWriter, Writer
 
 
 class Assembly(msgspec.Struct, frozen=True):
@@ -35,9 +38,8 @@ class Assembly(msgspec.Struct, frozen=True):
     signature: Signature
     verdict: Verdict
     plan: ColumnPlan
-    reader: JsonReader
-    predictions: Predictions
-    layout: Layout
+    reader: Reader
+    writer: Writer
 
     @property
     def rule(self) -> BatchRule:
@@ -102,7 +104,7 @@ class Assembly(msgspec.Struct, frozen=True):
 
         def make() -> Enricher:
             runner = Runner(self.engine, self.model, self.signature, self.verdict.sizes)
-            return Enricher(self.reader, self.plan, watch(runner), self.predictions, self.layout)
+            return Enricher(self.reader, self.plan, watch(runner), self.writer)
 
         if self.file.spec.model.interpreters == "per_lane":
             return make
@@ -144,9 +146,11 @@ def assemble(file: PipelineFile) -> Assembly:
         signature=signature,
         verdict=probe(engine, model, signature, plan.samples, Limit(_most_rows(spec, plan), spec.batch.time)),
         plan=plan,
-        reader=JsonReader(plan.fields, forbidden),
-        predictions=Predictions(columns, {"model": model.label, "pipeline": file.label}),
-        layout=make_layout(output.layout, output.field, output.existing),
+        reader=JsonReader({field: kind for field, kind in plan.fields.items() if not is_part(field)}, forbidden),
+        writer=JsonWriter(
+            Predictions(columns, {"model": model.label, "pipeline": file.label}),
+            make_layout(output.layout, output.field, output.existing),
+        ),
     )
 
 

@@ -12,9 +12,9 @@ from consumer.deadletter.causes import Code, clipped
 from consumer.features.plan import ColumnPlan
 from consumer.isolate import isolate
 from consumer.model.tensors import Array, Interpreter
-from consumer.records.json_reader import JsonReader
-from consumer.records.layouts import Layout
-from consumer.records.predictions import Predictions
+from consumer.records.parts import Parts, is_part
+from consumer.records.reader import Reader
+from consumer.records.writer import Writer
 from consumer.types import Cause, DeadLetter, Enriched, Event, Result, Stage
 
 # What an engine raises when rows are to blame; anything else is a bug of ours and ends the process.
@@ -25,31 +25,46 @@ class _Survivors:
     """Which of a batch's events are still on their way, and why the others are not."""
 
     def __init__(self, events: Sequence[Event]) -> None:
-        self.events = events
+        self.all_events = events
         self.all_values = [event.value() for event in events]
         self.causes: dict[int, Cause] = {}
-        self._places = list(range(len(self.events)))
+        self._places = list(range(len(events)))
+        self._rows: list[Any] = []
+
+    def decoded(self, rows: list[Any], bad: Mapping[int, Cause]) -> None:
+        """Take in what the reader made of all values."""
+        self.drop(bad)
+        self._rows = rows
 
     def drop(self, bad: Mapping[int, Cause]) -> None:
         """Take out the survivors at the given places (counted among the survivors)."""
         if bad:
             self.causes.update({self._places[place]: cause for place, cause in bad.items()})
             self._places = [where for place, where in enumerate(self._places) if place not in bad]
+            self._rows = [row for place, row in enumerate(self._rows) if place not in bad]
 
-    def values(self) -> list[bytes]:
+    def events(self) -> Sequence[Event]:
+        """Return the survivors."""
+        return [self.all_events[place] for place in self._places] if self.causes else self.all_events
+
+    def values(self) -> Sequence[bytes]:
         """Return the survivors' values; a reader has accepted them, so none is missing."""
         if not self.causes:
             return cast("list[bytes]", self.all_values)
         return [self.all_values[place] or b"" for place in self._places]
 
+    def rows(self) -> list[Any]:
+        """Return the survivors' rows."""
+        return self._rows
+
     def results(self, values: Sequence[bytes]) -> list[Result]:
         """Return what became of each event, given the survivors' enriched values."""
         if not self.causes:
-            return list(map(Enriched, self.events, values))
+            return list(map(Enriched, self.all_events, values))
         enriched = dict(zip(self._places, values, strict=True))
         return [
             Enriched(event, enriched[place]) if place in enriched else DeadLetter(event, self.causes[place])
-            for place, event in enumerate(self.events)
+            for place, event in enumerate(self.all_events)
         ]
 
 
@@ -60,35 +75,42 @@ class Enricher:
         reader: decodes values.
         plan: makes tensors of rows; may be shared.
         interpreter: belongs to this enricher alone, unless interpreters are shared by choice.
-        predictions: writes outputs.
-        layout: puts event and predictions together.
+        writer: puts events and outputs together.
     """
 
-    def __init__(
-        self, reader: JsonReader, plan: ColumnPlan, interpreter: Interpreter, predictions: Predictions, layout: Layout
-    ) -> None:
+    def __init__(self, reader: Reader, plan: ColumnPlan, interpreter: Interpreter, writer: Writer) -> None:
         self._reader = reader
         self._plan = plan
         self._interpreter = interpreter
-        self._predictions = predictions
-        self._layout = layout
+        self._writer = writer
+        self._fields = [field for field in plan.fields if not is_part(field)]
+        parts = {field: accepts for field, accepts in plan.fields.items() if is_part(field)}
+        self._parts = Parts(parts) if parts else None
 
     def enrich(self, events: Sequence[Event]) -> list[Result]:
         """Return one result an event, in order: k bad events are exactly k dead letters, whoever is beside them."""
         batch = _Survivors(events)
-        rows, bad = self._reader.read(batch.all_values)
-        batch.drop(bad)
-        if not rows:
+        batch.decoded(*self._reader.read(batch.all_values))
+        if not batch.rows():
             return batch.results([])
-        inputs, bad = self._plan.tensors(self._reader, rows)
+        inputs, bad = self._map(batch)
         batch.drop(bad)
-        outputs, bad = self._invoke(inputs, len(rows) - len(bad))
+        outputs, bad = self._invoke(inputs, len(batch.rows()))
         batch.drop(bad)
         if outputs is None:
             return batch.results([])
-        pieces, bad = self._predictions.encode(outputs)
+        values, bad = self._writer.write(batch, outputs)
         batch.drop(bad)
-        return batch.results(self._layout.write(batch.values(), pieces))
+        return batch.results(values)
+
+    def _map(self, batch: _Survivors) -> tuple[dict[str, Array], dict[int, Cause]]:
+        rows = batch.rows()
+        values = {field: self._reader.column(rows, field) for field in self._fields}
+        if self._parts is None:
+            return self._plan.map(values, len(rows))
+        bad: dict[int, Cause] = {}
+        values |= self._parts.columns(batch.events(), bad)
+        return self._plan.map(values, len(rows), bad)
 
     def _invoke(self, inputs: dict[str, Array], rows: int) -> tuple[dict[str, Array] | None, dict[int, Cause]]:
         """Run the model; a batch that fails is halved down to the rows that fail alone."""

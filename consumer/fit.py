@@ -1,11 +1,16 @@
 """Does the mapping fit the model? Every misfit at once, with both sides named."""
 
+from consumer.features.block import Block
+from consumer.features.kinds import make_column
+from consumer.features.matrix import Matrix
 from consumer.features.number import NumberColumn
-from consumer.features.plan import ColumnPlan, TensorPlan, make_column
+from consumer.features.plan import ColumnPlan
 from consumer.model.file import Signature
 from consumer.model.tensors import Tensor
+from consumer.pipeline.features import Feature
 from consumer.pipeline.findings import Finding, Path, nearest
-from consumer.pipeline.spec import Feature, OutputField, OverOutput, Pipeline
+from consumer.pipeline.outputs import OutputField, OverOutput
+from consumer.pipeline.spec import Pipeline
 from consumer.records.predictions import NumberColumn as NumberPrediction
 from consumer.records.predictions import OutputColumn, OverColumn
 
@@ -15,7 +20,7 @@ _OUTPUT_TYPES = _INPUT_TYPES - {"bool"}
 
 def fit_inputs(spec: Pipeline, signature: Signature, findings: list[Finding]) -> ColumnPlan:
     """Make the column plan; what does not fit goes to ``findings``."""
-    plans = []
+    blocks: list[Block] = []
     known = signature.inputs
     for name, features in spec.model.inputs.items():
         path: Path = ("model", "inputs", name)
@@ -24,13 +29,13 @@ def fit_inputs(spec: Pipeline, signature: Signature, findings: list[Finding]) ->
             continue
         columns = features if isinstance(features, list) else [features]
         findings += _misfits(known[name], columns, path, listed=isinstance(features, list))
-        plans.append(TensorPlan(known[name], [make_column(feature) for feature in columns]))
+        blocks.append(Matrix(known[name], [make_column(feature) for feature in columns]))
     findings.extend(
         Finding(("model", "inputs"), f"the model's input {tensor} is fed by nothing", f"add `{name}:`")
         for name, tensor in known.items()
         if name not in spec.model.inputs
     )
-    return ColumnPlan(plans)
+    return ColumnPlan(blocks)
 
 
 def _misfits(tensor: Tensor, features: list[Feature], path: Path, *, listed: bool) -> list[Finding]:
@@ -40,11 +45,9 @@ def _misfits(tensor: Tensor, features: list[Feature], path: Path, *, listed: boo
         return findings
     if any(size < 0 for size in tensor.shape[1:]):
         findings.append(Finding(path, f"the model's input {tensor} varies in more than the number of rows"))
-    elif tensor.width != len(features):
+    elif tensor.width != (width := sum(make_column(feature).width for feature in features)):
         hint = "one entry a column, in order" if listed else "use a list of features"
-        findings.append(
-            Finding(path, f"{len(features)} columns for the model's input {tensor}, {tensor.width} wide", hint)
-        )
+        findings.append(Finding(path, f"{width} columns for the model's input {tensor}, {tensor.width} wide", hint))
     if tensor.dtype.startswith(("int", "uint")) and not tensor.scale:
         findings += _indices(tensor, features, path, listed=listed)
     return findings

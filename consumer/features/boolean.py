@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from consumer.features.column import Floats, Scale, fill_missing
-from consumer.pipeline.spec import BooleanFeature
+from consumer.pipeline.features import BooleanFeature
 from consumer.types import Cause
 
 
@@ -14,6 +14,7 @@ class BooleanColumn:
     """A JSON boolean as 0 or 1, then scaled."""
 
     accepts: Any = bool | None
+    width = 1
 
     def __init__(self, feature: BooleanFeature) -> None:
         self.field = feature.field

@@ -7,7 +7,7 @@ import numpy as np
 
 from consumer.deadletter.causes import Code
 from consumer.features.column import Floats, absent_cause, cause
-from consumer.pipeline.spec import CategoryFeature
+from consumer.pipeline.features import CategoryFeature
 from consumer.pipeline.vocabulary import Key, keys
 from consumer.types import Cause
 
@@ -18,6 +18,7 @@ class CategoryColumn:
     """A string or number as its index in the vocabulary."""
 
     accepts: Any = str | int | float | None
+    width = 1
 
     def __init__(self, feature: CategoryFeature) -> None:
         if isinstance(feature.vocabulary, str):

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from consumer.deadletter.causes import Code, clipped
+from consumer.features.block import Source
 from consumer.types import Cause, Stage
 
 Floats = npt.NDArray[np.float64]
@@ -15,28 +16,22 @@ Floats = npt.NDArray[np.float64]
 EXACT: Final = 2**53 - 1
 
 
-class Column(Protocol):
-    """One feature.
+class Column(Source, Protocol):
+    """One feature of a matrix.
 
     Attributes:
-        field: the event's field that it reads.
-        accepts: the type that the field is decoded as; always takes None for absent and null.
+        width: how many of a row's values it makes.
     """
 
-    field: str
-    accepts: Any
+    width: int
 
     def numbers(self, values: Sequence[Any], bad: dict[int, Cause]) -> Floats:
-        """Return a (rows,) column for the tensor.
+        """Return a (rows,) column for the tensor, or (rows, width) where it is wider than 1.
 
         Args:
             values: one a row, of the type in ``accepts``.
             bad: takes the cause of each row that has no number; what the column holds there does not matter.
         """
-        ...
-
-    def samples(self, count: int, random: np.random.Generator) -> list[Any]:
-        """Return values that events could well have, as different as the feature allows."""
         ...
 
 

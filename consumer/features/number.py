@@ -7,7 +7,7 @@ import numpy as np
 
 from consumer.deadletter.causes import Code
 from consumer.features.column import Floats, Scale, cause, fill_missing
-from consumer.pipeline.spec import NumberFeature
+from consumer.pipeline.features import NumberFeature
 from consumer.types import Cause
 
 _SPREAD: Final = 2.0
@@ -19,6 +19,7 @@ class NumberColumn:
     """A JSON number: missing filled in, range checked, then scaled."""
 
     accepts: Any = float | None
+    width = 1
 
     def __init__(self, feature: NumberFeature) -> None:
         self.field = feature.field

@@ -10,7 +10,7 @@ import numpy as np
 
 from consumer.deadletter.causes import Code
 from consumer.features.column import Floats, Scale, cause, fill_missing
-from consumer.pipeline.spec import TimeFeature
+from consumer.pipeline.features import TimeFeature
 from consumer.types import Cause
 
 # Streams repeat their times (hours, or many events in one second): a look-up is ten times faster than the calendar.
@@ -24,6 +24,7 @@ class TimeColumn:
     """A part of a time, then scaled."""
 
     accepts: Any = str | None
+    width = 1
 
     def __init__(self, feature: TimeFeature) -> None:
         self.field = feature.field

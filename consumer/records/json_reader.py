@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 
 from consumer.deadletter.causes import Code, clipped
+from consumer.records.reader import Bad
 from consumer.types import Cause, Stage
 
 # Deeper events are refused. Far below Python's recursion limit, so that the answer never depends on the stack.
 NESTING: Final = 256
 
 Row: TypeAlias = msgspec.Struct
-Bad: TypeAlias = dict[int, Cause]
 
 _QUOTE, _BACKSLASH, _BRACE, _BRACKET = b'"\\{['
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import orjson
 
 from consumer.deadletter.causes import Code, clipped
-from consumer.records.json_reader import Bad
+from consumer.records.reader import Bad
 from consumer.types import Cause, Stage
 
 Column = npt.NDArray[Any]

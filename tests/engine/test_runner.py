@@ -14,18 +14,20 @@ from consumer.assembly import assemble
 from consumer.deadletter.causes import Code
 from consumer.enrich import Enricher
 from consumer.exits import RefusedError
+from consumer.features.matrix import Matrix
 from consumer.features.number import NumberColumn
-from consumer.features.plan import ColumnPlan, TensorPlan
+from consumer.features.plan import ColumnPlan
 from consumer.model.engines import Engine, find_engine
 from consumer.model.file import open_interpreter, read_model
 from consumer.model.runner import buckets
 from consumer.model.tensors import dequantise, quantise
+from consumer.pipeline.features import NumberFeature
 from consumer.pipeline.load import load
-from consumer.pipeline.spec import NumberFeature
 from consumer.records.json_reader import JsonReader
 from consumer.records.layouts import Only
 from consumer.records.predictions import NumberColumn as NumberPrediction
 from consumer.records.predictions import Predictions
+from consumer.records.writer import JsonWriter
 from consumer.types import DeadLetter, Enriched, PlainEvent
 from tests.engine.conftest import ENGINES, MODELS, Opened
 
@@ -107,9 +109,9 @@ def test_invariant_3_rows_that_fail_inside_the_model_are_dead_letters_alone(engi
     opened = Opened("bad_row", engine)
     # The mapping allows 0 to 9, the model knows 0 to 4.
     feature = NumberFeature(field="n", range=(0, 9))
-    plan = ColumnPlan([TensorPlan(opened.signature.inputs["index"], [NumberColumn(feature)])])
+    plan = ColumnPlan([Matrix(opened.signature.inputs["index"], [NumberColumn(feature)])])
     predictions = Predictions({"y": NumberPrediction("y", 0)}, {"model": opened.model.label})
-    enricher = Enricher(JsonReader(plan.fields), plan, opened.runner(1, 4, 8), predictions, Only("out"))
+    enricher = Enricher(JsonReader(plan.fields), plan, opened.runner(1, 4, 8), JsonWriter(predictions, Only("out")))
     numbers = [0, 7, 1, 2, 9, 0, 3]
     results = enricher.enrich([PlainEvent(b'{"n":%d}' % n, offset=place) for place, n in enumerate(numbers)])
     assert [result.event.offset() for result in results] == list(range(len(numbers)))

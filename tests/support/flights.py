@@ -11,7 +11,7 @@ import orjson
 from consumer.assembly import Assembly, assemble
 from consumer.enrich import Enricher
 from consumer.pipeline.load import load
-from consumer.pipeline.spec import NumberOutput
+from consumer.pipeline.outputs import NumberOutput
 from consumer.types import PlainEvent
 
 FLIGHTS = Path(__file__).parents[2] / "examples" / "flights"

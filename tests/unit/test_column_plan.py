@@ -7,19 +7,19 @@ import pytest
 
 from consumer.deadletter.causes import Code
 from consumer.exits import RefusedError
-from consumer.features.plan import ColumnPlan, TensorPlan, make_column
+from consumer.features.kinds import make_column
+from consumer.features.matrix import Matrix
+from consumer.features.plan import ColumnPlan
 from consumer.model.tensors import Tensor, dequantise, quantise
-from consumer.pipeline.spec import BooleanFeature, CategoryFeature, Feature, NumberFeature, TimeFeature
+from consumer.pipeline.features import BooleanFeature, CategoryFeature, Feature, NumberFeature, TimeFeature
 from consumer.records.json_reader import JsonReader
 from consumer.types import Cause
 
 
-def tensor_plan(
-    dtype: str, *features: Feature, name: str = "x", scale: float = 0.0, zero_point: int = 0
-) -> TensorPlan:
+def tensor_plan(dtype: str, *features: Feature, name: str = "x", scale: float = 0.0, zero_point: int = 0) -> Matrix:
     """Plan a tensor as wide as its features."""
     made = Tensor(name, 0, (-1, len(features)), dtype, scale, zero_point)
-    return TensorPlan(made, [make_column(feature) for feature in features])
+    return Matrix(made, [make_column(feature) for feature in features])
 
 
 def mapped(plan: ColumnPlan, **values: list[Any]) -> tuple[dict[str, list[Any]], dict[int, Cause]]:
@@ -60,9 +60,9 @@ def test_a_row_costs_its_tensors_bytes() -> None:
 def test_a_tensor_may_have_any_shape_of_its_width() -> None:
     """Columns fill a row in row-major order; a tensor of one dimension has one value a row."""
     columns = [make_column(NumberFeature(field=name)) for name in "abcd"]
-    square = ColumnPlan([TensorPlan(Tensor("x", 0, (-1, 2, 2), "float32"), columns)])
+    square = ColumnPlan([Matrix(Tensor("x", 0, (-1, 2, 2), "float32"), columns)])
     assert mapped(square, a=[1.0], b=[2.0], c=[3.0], d=[4.0])[0] == {"x": [[[1.0, 2.0], [3.0, 4.0]]]}
-    flat = ColumnPlan([TensorPlan(Tensor("x", 0, (-1,), "float32"), columns[:1])])
+    flat = ColumnPlan([Matrix(Tensor("x", 0, (-1,), "float32"), columns[:1])])
     assert mapped(flat, a=[1.0, 2.0])[0] == {"x": [1.0, 2.0]}
 
 
@@ -190,7 +190,7 @@ def test_two_kinds_may_read_one_field() -> None:
     plan = both()
     reader = JsonReader(plan.fields)
     rows, _ = reader.read([b'{"a":1}', b'{"a":2.0}', b'{"a":3}'])
-    inputs, bad = plan.tensors(reader, rows)
+    inputs, bad = plan.map({field: reader.column(rows, field) for field in plan.fields}, len(rows))
     assert (inputs["x"].tolist(), inputs["y"].tolist(), bad) == ([[1.0], [2.0], [3.0]], [[1], [2], [0]], {})
 
 
@@ -201,7 +201,7 @@ def test_each_kind_checks_a_field_that_two_read(wrong: bytes) -> None:
     reader = JsonReader(plan.fields)
     rows, bad = reader.read([b'{"a":' + wrong + b"}", b'{"a":1}'])
     assert (len(rows), bad) == (2, {})
-    inputs, bad = plan.tensors(reader, rows)
+    inputs, bad = plan.map({field: reader.column(rows, field) for field in plan.fields}, len(rows))
     assert codes(bad) == {0: (Code.WRONG_TYPE, "a")}
     assert inputs["x"].tolist() == [[1.0]]
 

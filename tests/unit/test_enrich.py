@@ -8,12 +8,15 @@ import pytest
 
 from consumer.deadletter.causes import Code
 from consumer.enrich import Enricher
-from consumer.features.plan import ColumnPlan, TensorPlan, make_column
+from consumer.features.kinds import make_column
+from consumer.features.matrix import Matrix
+from consumer.features.plan import ColumnPlan
 from consumer.model.tensors import Array, Tensor
-from consumer.pipeline.spec import NumberFeature
+from consumer.pipeline.features import NumberFeature
 from consumer.records.json_reader import JsonReader
 from consumer.records.layouts import make_layout
 from consumer.records.predictions import NumberColumn, Predictions
+from consumer.records.writer import JsonWriter
 from consumer.types import DeadLetter, Enriched, Event, PlainEvent, Result, Stage
 
 POISON = 666.0
@@ -48,14 +51,16 @@ class FakeInterpreter:
 def enricher(interpreter: FakeInterpreter, layout: str = "merge") -> Enricher:
     """Make an enricher of one number, `x`."""
     plan = ColumnPlan(
-        [TensorPlan(Tensor("x", 0, (-1, 1), "float32"), [make_column(NumberFeature(field="x", range=(0, 1000)))])]
+        [Matrix(Tensor("x", 0, (-1, 1), "float32"), [make_column(NumberFeature(field="x", range=(0, 1000)))])]
     )
     return Enricher(
         JsonReader(plan.fields, "p" if layout == "merge" else None),
         plan,
         interpreter,
-        Predictions({"y": NumberColumn("y", 0)}, {"model": "m"}),
-        make_layout("merge" if layout == "merge" else "nest", "p", "dead_letter"),
+        JsonWriter(
+            Predictions({"y": NumberColumn("y", 0)}, {"model": "m"}),
+            make_layout("merge" if layout == "merge" else "nest", "p", "dead_letter"),
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from consumer.features.category import CategoryColumn
 from consumer.features.column import Column
 from consumer.features.number import NumberColumn
 from consumer.features.time import TimeColumn
-from consumer.pipeline.spec import BooleanFeature, CategoryFeature, NumberFeature, TimeFeature, TimePart
+from consumer.pipeline.features import BooleanFeature, CategoryFeature, NumberFeature, TimeFeature, TimePart
 from consumer.types import Cause, Stage
 
 NEW_YORK = "America/New_York"

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from consumer.exits import PipelineError
+from consumer.pipeline.features import CategoryFeature, NumberFeature
 from consumer.pipeline.load import load
-from consumer.pipeline.spec import CategoryFeature, NumberFeature, Pipeline
+from consumer.pipeline.spec import Pipeline
 from consumer.pipeline.units import Duration, Size
 from tests.support.flights import FLIGHTS
 from tests.support.pipelines import GOOD, changed, loaded, refused, write

@@ -1,0 +1,19 @@
+"""From a feature of the pipeline file to what makes its column: one line a kind."""
+
+from consumer.features.boolean import BooleanColumn
+from consumer.features.category import CategoryColumn
+from consumer.features.column import Column
+from consumer.features.number import NumberColumn
+from consumer.features.time import TimeColumn
+from consumer.pipeline.features import BooleanFeature, CategoryFeature, Feature, NumberFeature
+
+
+def make_column(feature: Feature) -> Column:
+    """Return the column of a feature of the pipeline file."""
+    if isinstance(feature, NumberFeature):
+        return NumberColumn(feature)
+    if isinstance(feature, BooleanFeature):
+        return BooleanColumn(feature)
+    if isinstance(feature, CategoryFeature):
+        return CategoryColumn(feature)
+    return TimeColumn(feature)

@@ -1,0 +1,78 @@
+"""A list of features: columns side by side in one tensor."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from consumer.deadletter.causes import Code
+from consumer.features.block import Values
+from consumer.features.category import CategoryColumn
+from consumer.features.column import EXACT, Column, Floats, cause
+from consumer.model.tensors import Array, Tensor, quantise
+from consumer.types import Cause
+
+
+class Matrix:
+    """Columns side by side in one tensor, in row-major order where it has more dimensions."""
+
+    def __init__(self, tensor: Tensor, columns: Sequence[Column]) -> None:
+        self.tensors = (tensor,)
+        self.sources = tuple(columns)
+        self._tensor = tensor
+        # The field of each of a row's values.
+        self._fields = [column.field for column in columns for _ in range(column.width)]
+        self._shape = tensor.shape[1:]
+        kind = np.dtype(tensor.dtype).kind
+        self._integer = kind in "iu" and not tensor.scale
+        # Indices of a vocabulary are whole and in range as they come.
+        self._indices = self._integer and all(
+            isinstance(column, CategoryColumn) and column.highest <= np.iinfo(tensor.dtype).max for column in columns
+        )
+        # Quantised and boolean tensors are made from float32.
+        self._float = tensor.dtype if kind == "f" else "float32"
+
+    def build(self, values: Values, rows: int, bad: dict[int, Cause]) -> dict[str, Array]:
+        """Return a (rows, ...) array of the tensor's type."""
+        matrix = np.empty((rows, len(self._fields)), dtype=np.float64)
+        place = 0
+        for column in self.sources:
+            numbers = column.numbers(values[column.field], bad)
+            if column.width == 1:
+                matrix[:, place] = numbers
+            else:
+                matrix[:, place : place + column.width] = numbers
+            place += column.width
+        return {self._tensor.name: self._typed(matrix, bad).reshape(rows, *self._shape)}
+
+    def _typed(self, matrix: Floats, bad: dict[int, Cause]) -> Array:
+        if bad:
+            matrix[list(bad)] = 0
+        if self._indices:
+            return matrix.astype(self._tensor.dtype)
+        if self._integer:
+            return self._integers(matrix, bad)
+        with np.errstate(over="ignore"):  # an overflow becomes infinite, and that is looked for
+            narrow = matrix.astype(self._float)
+        finite = np.isfinite(narrow)
+        if not finite.all():
+            self._refuse(matrix, ~finite, Code.OUT_OF_RANGE, f"is more than a {self._float} can hold", bad)
+            narrow[~finite] = 0
+        return quantise(narrow, self._tensor) if self._tensor.scale else narrow.astype(self._tensor.dtype, copy=False)
+
+    def _integers(self, matrix: Floats, bad: dict[int, Cause]) -> Array:
+        limits = np.iinfo(self._tensor.dtype)
+        outside = (matrix < max(limits.min, -EXACT)) | (matrix > min(limits.max, EXACT))
+        if outside.any():
+            self._refuse(matrix, outside, Code.OUT_OF_RANGE, f"is more than {self._tensor.dtype} can hold", bad)
+            matrix[outside] = 0
+        fraction = matrix != np.rint(matrix)
+        if fraction.any():
+            self._refuse(
+                matrix, fraction, Code.NOT_INTEGER, f"is no whole number, and the tensor is {self._tensor.dtype}", bad
+            )
+        return matrix.astype(self._tensor.dtype)
+
+    def _refuse(self, matrix: Floats, where: Any, code: Code, words: str, bad: dict[int, Cause]) -> None:  # noqa: ANN401
+        for row, place in np.argwhere(where).tolist():
+            bad.setdefault(row, cause(code, f"{matrix[row, place]:g} {words}", self._fields[place]))

@@ -1,0 +1,151 @@
+"""What is well-formed in a pipeline file but can't be meant."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from consumer.pipeline.features import CategoryFeature, Feature, NumberFeature, TimeFeature
+from consumer.pipeline.findings import Finding
+from consumer.pipeline.findings import Path as Where
+from consumer.pipeline.outputs import OverOutput
+from consumer.pipeline.spec import Pipeline
+from consumer.pipeline.vocabulary import Key, keys
+
+# Provenance stands beside the predictions, under these names.
+RESERVED: Final = frozenset({"model", "pipeline"})
+
+# In seconds. A transaction spans four batches and a checkpoint, and brokers allow it 15 minutes by default.
+_MOST: Final[Mapping[Where, float]] = {
+    ("batch", "wait"): 60,
+    ("batch", "time"): 180,
+    ("checkpoint",): 60,
+    ("operate", "shutdown_timeout"): 3600,
+    ("operate", "stuck_after"): 86400,
+}
+_LAST_PORT: Final = 65535
+
+
+def contradictions(spec: Pipeline) -> list[Finding]:
+    """Find what is well-formed but can't be meant."""
+    return [*_same_topics(spec), *_empty(spec), *_times(spec), *_ports(spec), *_names(spec), *_features(spec)]
+
+
+def _same_topics(spec: Pipeline) -> Iterator[Finding]:
+    topics = [("input", spec.input.topic), ("output", spec.output.topic), ("dead_letters", spec.dead_letters.topic)]
+    for index, (section, topic) in enumerate(topics):
+        for other, same in topics[:index]:
+            if topic == same:
+                yield Finding((section, "topic"), f"the same topic as {other}.topic", "use three topics")
+
+
+def _empty(spec: Pipeline) -> Iterator[Finding]:
+    for section in ("inputs", "outputs"):
+        if not getattr(spec.model, section):
+            yield Finding(("model", section), "is empty")
+    amounts: list[tuple[Where, float]] = [
+        (("batch", "wait"), spec.batch.wait),
+        (("batch", "time"), spec.batch.time),
+        (("batch", "bytes"), spec.batch.bytes),
+        (("checkpoint",), spec.checkpoint),
+        (("operate", "shutdown_timeout"), spec.operate.shutdown_timeout),
+        (("operate", "stuck_after"), spec.operate.stuck_after),
+    ]
+    for where, amount in amounts:
+        if amount <= 0:
+            yield Finding(where, "must be more than nothing")
+        elif where in _MOST and amount > _MOST[where]:
+            yield Finding(where, f"is more than {_MOST[where]:g} seconds, the most that makes sense here")
+
+
+def _ports(spec: Pipeline) -> Iterator[Finding]:
+    address = spec.operate.http
+    if address is not None and int(address.rsplit(":", 1)[1]) > _LAST_PORT:
+        yield Finding(("operate", "http"), f"ports end at {_LAST_PORT}: {address}")
+
+
+def _times(spec: Pipeline) -> Iterator[Finding]:
+    if spec.operate.stuck_after <= spec.batch.time:
+        where = ("operate", "stuck_after")
+        hint = f"more than {spec.batch.time}"
+        yield Finding(
+            where, f"{spec.operate.stuck_after} is no longer than batch.time: a slow batch is not stuck", hint
+        )
+
+
+def _names(spec: Pipeline) -> Iterator[Finding]:
+    for name in spec.model.outputs:
+        if not name or not name.isprintable():
+            yield Finding(("model", "outputs", name), "is no name that JSON readers would like", "choose another")
+    for name in RESERVED & spec.model.outputs.keys():
+        yield Finding(("model", "outputs", name), "this name holds the provenance", "choose another")
+    output = spec.output
+    if output.layout == "nest" and output.field == "event":
+        yield Finding(("output", "field"), "layout nest puts the event there", "choose another")
+    read = {feature.field for _, feature in _each_feature(spec)}
+    if output.layout == "merge" and output.existing == "dead_letter" and output.field in read:
+        yield Finding(
+            ("output", "field"),
+            "a feature reads this field, but an event that has it is a dead letter",
+            "choose another, or existing: replace",
+        )
+
+
+def _features(spec: Pipeline) -> Iterator[Finding]:
+    for tensor, features in spec.model.inputs.items():
+        if not features:
+            yield Finding(("model", "inputs", tensor), "has no columns")
+    for where, feature in _each_feature(spec):
+        yield from _feature(feature, where)
+    for name, output in spec.model.outputs.items():
+        if isinstance(output, OverOutput) and not math.isfinite(output.threshold):
+            yield Finding(("model", "outputs", name, "threshold"), f"must be a finite number, not {output.threshold}")
+
+
+def _each_feature(spec: Pipeline) -> Iterator[tuple[Where, Feature]]:
+    for tensor, features in spec.model.inputs.items():
+        where: Where = ("model", "inputs", tensor)
+        if isinstance(features, list):
+            yield from (((*where, index), feature) for index, feature in enumerate(features))
+        else:
+            yield where, features
+
+
+def _feature(feature: Feature, where: Where) -> list[Finding]:
+    if isinstance(feature, CategoryFeature):
+        return _category(feature, where)
+    findings = [
+        Finding((*where, name), f"must be a finite number, not {amount}")
+        for name, amount in (("mean", feature.mean), ("std", feature.std), ("missing", feature.missing))
+        if amount is not None and not math.isfinite(amount)
+    ]
+    if isinstance(feature, TimeFeature):
+        try:
+            ZoneInfo(feature.zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            hint = "use an IANA name such as UTC"
+            findings.append(Finding((*where, "zone"), f"no such time zone: {feature.zone!r}", hint))
+    # An end may be infinite; NaN is never in order.
+    if isinstance(feature, NumberFeature) and feature.range is not None and not feature.range[0] <= feature.range[1]:
+        findings.append(Finding((*where, "range"), "the lowest is above the highest"))
+    return findings
+
+
+def _category(feature: CategoryFeature, where: Where) -> list[Finding]:
+    findings: list[Finding] = []
+    entries = feature.vocabulary
+    if not isinstance(entries, list):
+        return findings  # its file could not be read, which is a finding already
+    if not entries:
+        findings.append(Finding((*where, "vocabulary"), "is empty"))
+    seen: dict[Key, int] = {}
+    for number, entry in enumerate(entries, 1):
+        first = min(seen.setdefault(key, number) for key in keys(entry))
+        if first != number:
+            findings.append(Finding((*where, "vocabulary"), f"entry {number} repeats entry {first}: {entry!r}"))
+    if feature.unknown not in (None, 0, len(entries)):
+        hint = f"0 (entries then begin at 1) or {len(entries)} (after the entries)"
+        findings.append(Finding((*where, "unknown"), f"{feature.unknown} would be an entry's index", hint))
+    if feature.missing is not None and feature.missing not in seen:
+        findings.append(Finding((*where, "missing"), f"{feature.missing!r} is not in the vocabulary"))
+    return findings

@@ -1,0 +1,92 @@
+"""The record's own parts as fields: ``@value``, ``@key``, ``@timestamp`` and ``@headers.name``.
+
+They are there whatever the value's format is, and for raw values they are all that there is.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, get_args
+
+import msgspec
+
+from consumer.deadletter.causes import Code, clipped
+from consumer.records.reader import Bad
+from consumer.types import Cause, Event, Stage
+
+MARK: Final = "@"
+_HEADERS: Final = "@headers."
+_WHOLE: Final = ("@value", "@key", "@timestamp")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_TIMESTAMP: Final = 0
+
+
+def is_part(field: str) -> bool:
+    """Return whether a field is a part of the record, not of its value."""
+    return field.startswith(MARK)
+
+
+def known_part(field: str) -> bool:
+    """Return whether there is such a part."""
+    return field in _WHOLE or (len(field) > len(_HEADERS) and field.startswith(_HEADERS))
+
+
+class Parts:
+    """Takes declared parts from events.
+
+    Args:
+        fields: part -> the type that its feature takes. Bytes are given as they are to one that takes bytes, and as
+            UTF-8 text to others; a number is read from text.
+    """
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self._fields = {field: (_getter(field), accepts) for field, accepts in fields.items()}
+
+    def columns(self, events: Sequence[Event], bad: Bad) -> dict[str, list[Any]]:
+        """Return the parts of all events by field; ``bad`` takes the causes of those of another type."""
+        return {
+            field: [self._one(get(event), field, accepts, place, bad) for place, event in enumerate(events)]
+            for field, (get, accepts) in self._fields.items()
+        }
+
+    @staticmethod
+    def _one(part: bytes | int | None, field: str, accepts: Any, place: int, bad: Bad) -> Any:  # noqa: ANN401
+        try:
+            return _typed(part, accepts)
+        except UnicodeDecodeError as error:
+            bad.setdefault(place, _cause(Code.NOT_UTF8, f"byte {error.start} is not UTF-8", field))
+        except msgspec.ValidationError as error:
+            bad.setdefault(place, _cause(Code.WRONG_TYPE, str(error), field))
+        return None
+
+
+def _getter(field: str) -> Callable[[Event], bytes | int | None]:
+    if field == "@value":
+        return lambda event: event.value()
+    if field == "@key":
+        return lambda event: event.key()
+    if field == "@timestamp":
+        return _milliseconds
+    name = field.removeprefix(_HEADERS)
+    return lambda event: dict(event.headers() or ()).get(name)  # of headers of one name, the last
+
+
+def _milliseconds(event: Event) -> int | None:
+    kind, milliseconds = event.timestamp()
+    return None if kind == _NO_TIMESTAMP else milliseconds
+
+
+def _typed(part: bytes | int | None, accepts: Any) -> Any:  # noqa: ANN401
+    if part is None:
+        return None
+    kinds = get_args(accepts) or (accepts,)
+    if isinstance(part, int):
+        if int in kinds or float in kinds:
+            return msgspec.convert(part, accepts)
+        return (_EPOCH + timedelta(milliseconds=part)).isoformat()
+    if bytes in kinds:
+        return part
+    return msgspec.convert(part.decode(), accepts, strict=False)
+
+
+def _cause(code: Code, message: str, field: str) -> Cause:
+    return Cause(Stage.DECODE, code, clipped(message), field)

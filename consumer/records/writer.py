@@ -1,0 +1,64 @@
+"""What every format's writer is: events and outputs in, enriched values out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from consumer.records.layouts import Layout
+from consumer.records.predictions import Predictions
+from consumer.records.reader import Bad
+from consumer.types import Event
+
+
+class Batch(Protocol):
+    """The events that are still on their way; each method gives one item an event, in order."""
+
+    def events(self) -> Sequence[Event]:
+        """Return the events."""
+        ...
+
+    def values(self) -> Sequence[bytes]:
+        """Return the events' values as they came."""
+        ...
+
+    def rows(self) -> Sequence[Any]:
+        """Return what the reader made of them."""
+        ...
+
+
+class Writer(Protocol):
+    """Writes enriched values."""
+
+    def write(self, batch: Batch, outputs: Mapping[str, npt.NDArray[Any]]) -> tuple[list[bytes], Bad]:
+        """Put events and outputs together.
+
+        Args:
+            batch: the events.
+            outputs: tensor name -> array of (rows, ...), dequantised.
+
+        Returns:
+            One enriched value for each good event in order, and the causes of the others by their place in the batch.
+        """
+        ...
+
+
+class JsonWriter:
+    """JSON beside the bytes of JSON events.
+
+    Args:
+        predictions: writes outputs.
+        layout: puts event and predictions together.
+    """
+
+    def __init__(self, predictions: Predictions, layout: Layout) -> None:
+        self._predictions = predictions
+        self._layout = layout
+
+    def write(self, batch: Batch, outputs: Mapping[str, npt.NDArray[Any]]) -> tuple[list[bytes], Bad]:
+        """Put events and outputs together."""
+        pieces, bad = self._predictions.encode(outputs)
+        values = batch.values()
+        if bad:
+            values = [value for place, value in enumerate(values) if place not in bad]
+        return self._layout.write(values, pieces), bad
