@@ -23,7 +23,7 @@ MEANINGS: Final = {
     ExitCode.PIPELINE: "the pipeline file or the arguments are wrong; the message names file, line and field",
     ExitCode.FORCED: "stopped by force before the drain ended, by time-out or a second signal; nothing is lost",
     ExitCode.BROKER: "a fatal broker error, fenced by another instance, or no broker or group within 30 s",
-    ExitCode.REFUSED: "a check refused the start: the model against the mapping, or the topics",
+    ExitCode.REFUSED: "a check refused: the model against the mapping, the topics, or a case of `onelane test`",
     ExitCode.HELD: "too many dead letters: a partition is held, and `when_held` is exit; nothing is lost",
     ExitCode.STUCK: "the watchdog: nothing moved for `stuck_after`; the stacks are in the log, nothing is lost",
 }

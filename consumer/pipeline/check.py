@@ -25,8 +25,9 @@ def build(tree: object, kind: type, path: Path, findings: list[Finding]) -> Any:
 
 def _value(tree: object, kind: Any, path: Path, findings: list[Finding]) -> Any:  # noqa: ANN401
     bare = _bare(kind)
-    if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
-        return _struct(tree, bare, path, findings)
+    section = _section(bare)
+    if section is not None:
+        return None if tree is None and bare is not section else _struct(tree, section, path, findings)
     sections = _sections(bare)
     if sections and isinstance(tree, dict):
         return _tagged(tree, sections, path, findings)
@@ -42,6 +43,14 @@ def _value(tree: object, kind: Any, path: Path, findings: list[Finding]) -> Any:
 
 def _bare(kind: Any) -> Any:  # noqa: ANN401
     return typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
+
+
+def _section(kind: Any) -> type[msgspec.Struct] | None:  # noqa: ANN401
+    """Return the one section that ``kind`` is, or may be where it is not null."""
+    members = [member for member in _members(kind) if member is not types.NoneType]
+    if len(members) == 1 and isinstance(members[0], type) and issubclass(members[0], msgspec.Struct):
+        return members[0]
+    return None
 
 
 def _members(kind: Any) -> tuple[Any, ...]:  # noqa: ANN401

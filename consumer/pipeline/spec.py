@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from consumer.pipeline.cases import Case
 from consumer.pipeline.features import Feature
 from consumer.pipeline.outputs import OutputField
 from consumer.pipeline.section import FieldName, Spec, text
@@ -151,3 +152,4 @@ class Pipeline(Spec, frozen=True, kw_only=True):
         text("librdkafka settings, each routed to the client it belongs to; those that the worker owns are refused."),
     ] = msgspec.field(default_factory=dict)
     operate: Operate = msgspec.field(default_factory=Operate)
+    tests: Annotated[list[Case], text("Cases for `onelane test`.")] = msgspec.field(default_factory=list)

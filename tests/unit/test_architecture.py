@@ -21,6 +21,7 @@ EDGES = {
 # These are given whatever touches the world: a clock, an interpreter, a broker.
 PURE = (
     "consumer.lane",
+    "consumer.cases",
     "consumer.isolate",
     "consumer.enrich",
     "consumer.worker",
@@ -43,7 +44,7 @@ ORDER = (
     ("consumer.cli",),
     ("consumer.demo",),
     ("consumer.assembly",),
-    ("consumer.worker", "consumer.enrich", "consumer.fit", "consumer.files", "consumer.kafka"),
+    ("consumer.worker", "consumer.cases", "consumer.enrich", "consumer.fit", "consumer.files", "consumer.kafka"),
     ("consumer.holds", "consumer.isolate", "consumer.operate"),
     ("consumer.observer",),
     ("consumer.broker", "consumer.guard", "consumer.hold"),

@@ -1,0 +1,1 @@
+"""Cases of a pipeline, run without a broker: judged, reported, recorded."""

@@ -1,0 +1,85 @@
+"""``onelane test``: the pipeline's cases, without a broker."""
+
+import gzip
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from consumer.assembly import assemble
+from consumer.cases.judge import Judged, judge
+from consumer.cases.junit import junit
+from consumer.cases.record import record
+from consumer.cli.options import load_pipeline, pipeline_argument
+from consumer.exits import PipelineError, RefusedError
+from consumer.pipeline.cases import ENDING, Placed, beside, from_pipeline, read_cases
+from consumer.pipeline.load import PipelineFile
+
+_file = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command(name="test")
+@pipeline_argument
+@click.option("--junit", "report", type=_file, metavar="FILE", help="Write the outcome as JUnit XML too.")
+@click.option(
+    "--record", "recorded", type=_file, metavar="FILE", help=f"Write cases from events instead; ends in {ENDING}."
+)
+@click.option(
+    "--sample", type=_file, metavar="EVENTS", help="With --record: JSON lines, plain or .gz; each is an event."
+)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="With --record: how many.")
+def command(pipeline: Path, report: Path | None, recorded: Path | None, sample: Path | None, limit: int) -> None:
+    """Run the cases of a pipeline: those under `tests` in its file, and in PIPELINE.case.yaml beside it.
+
+    Ends with 5 where one is not as expected.
+    """
+    file = load_pipeline(pipeline)
+    if recorded is not None or sample is not None:
+        _record(file, recorded, sample, limit)
+        return
+    placed = from_pipeline(file.spec.tests, file.source)
+    for path in beside(pipeline):
+        placed += read_cases(path, os.environ)
+    if not placed:
+        raise PipelineError(
+            f"{pipeline}: no cases: add `tests` to it, or a {pipeline.stem}{ENDING} beside it; "
+            "--record makes them from events"
+        )
+    _tell(file, placed, report)
+
+
+def _tell(file: PipelineFile, placed: list[Placed], report: Path | None) -> None:
+    judged = judge(placed, assemble(file).enrichers()().enrich, file.spec.output.field)
+    if report is not None:
+        report.write_bytes(junit(file.spec.name, judged))
+    failed = [one for one in judged if one.differences]
+    for one in failed:
+        click.echo(_words(one))
+    click.echo(f"{len(judged) - len(failed)} of {len(judged)} cases are as expected")
+    if failed:
+        raise RefusedError(f"{len(failed)} of {len(judged)} cases are not as expected")
+
+
+def _words(one: Judged) -> str:
+    lines = "".join(f"\n  {difference}" for difference in one.differences)
+    return f"{one.placed}: {one.placed.case.name}{lines}"
+
+
+def _record(file: PipelineFile, recorded: Path | None, sample: Path | None, limit: int) -> None:
+    if recorded is None or sample is None:
+        raise PipelineError("--record wants --sample, the events to make cases from, and --sample wants --record")
+    if not recorded.name.endswith(ENDING):
+        raise PipelineError(f"--record {recorded}: the name has to end in {ENDING}, or the cases would not be found")
+    if recorded.exists():
+        raise PipelineError(f"--record {recorded}: the file exists, and cases are not to be lost")
+    enrich = assemble(file).enrichers()().enrich
+    with recorded.open("w", encoding="utf-8") as out:
+        count = record(itertools.islice(_lines(sample), limit), enrich, file.spec.output.field, out)
+    click.echo(f"{recorded}: {count} cases; look through them: what the pipeline says today need not be right")
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+        yield from (value for line in lines if (value := line.rstrip(b"\r\n")))
