@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -9,8 +10,10 @@ from consumer.enrich import Enricher
 from consumer.exits import RefusedError
 from consumer.features.plan import ColumnPlan
 from consumer.fit import fit_inputs, fit_outputs
+from consumer.formats import Formats, open_formats
 from consumer.guard import Limits
 from consumer.holds import HoldRule
+from consumer.kafka.registry import SchemaRegistry
 from consumer.lane import BatchRule, Reason
 from consumer.model.engines import Engine, find_engine
 from consumer.model.file import ModelFile, Signature, open_interpreter, read_model, read_signature, refuse_state
@@ -21,12 +24,10 @@ from consumer.operate.memory import cost
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.load import PipelineFile
 from consumer.pipeline.spec import Pipeline
-from consumer.records.json_reader import JsonReader
-from consumer.records.layouts import make_layout
 from consumer.records.parts import is_part
 from consumer.records.predictions import OutputColumn, Predictions
-from consumer.records.reader import Reader
-from consumer.records.writer import JsonWriter, Writer
+from consumer.records.schemas import Registry
+from consumer.records.values import predictions_of, value_of
 
 
 class Assembly(msgspec.Struct, frozen=True):
@@ -38,8 +39,7 @@ class Assembly(msgspec.Struct, frozen=True):
     signature: Signature
     verdict: Verdict
     plan: ColumnPlan
-    reader: Reader
-    writer: Writer
+    formats: Formats
 
     @property
     def rule(self) -> BatchRule:
@@ -104,7 +104,7 @@ class Assembly(msgspec.Struct, frozen=True):
 
         def make() -> Enricher:
             runner = Runner(self.engine, self.model, self.signature, self.verdict.sizes)
-            return Enricher(self.reader, self.plan, watch(runner), self.writer)
+            return Enricher(self.formats.reader, self.plan, watch(runner), self.formats.writer)
 
         if self.file.spec.model.interpreters == "per_lane":
             return make
@@ -118,8 +118,12 @@ class Assembly(msgspec.Struct, frozen=True):
         return same
 
 
-def assemble(file: PipelineFile) -> Assembly:
-    """Open the model, fit the mapping and prove batches.
+def assemble(file: PipelineFile, registry: Callable[[Mapping[str, Any]], Registry] = SchemaRegistry) -> Assembly:
+    """Open the model, fit the mapping, prove batches and settle schemas.
+
+    Args:
+        file: the pipeline.
+        registry: opens the registry of a pipeline that has one, with its settings.
 
     Raises:
         RefusedError: the engine lacks, the model can't be run, or the mapping does not fit it; all misfits in one
@@ -137,8 +141,20 @@ def assemble(file: PipelineFile) -> Assembly:
     if findings:
         raise RefusedError(file.refusal(findings))
     signature = _only_read(signature, columns)
-    output = spec.output
-    forbidden = output.field if output.layout == "merge" and output.existing == "dead_letter" else None
+    provenance = {"model": model.label, "pipeline": file.label}
+    kinds = {
+        name: value_of(
+            output, "float32" if signature.outputs[output.tensor].scale else signature.outputs[output.tensor].dtype
+        )
+        for name, output in spec.model.outputs.items()
+    }
+    formats = open_formats(
+        file,
+        {field: kind for field, kind in plan.fields.items() if not is_part(field)},
+        Predictions(columns, provenance),
+        predictions_of(kinds, provenance),
+        registry(spec.registry) if spec.registry else None,
+    )
     return Assembly(
         file=file,
         engine=engine,
@@ -146,11 +162,7 @@ def assemble(file: PipelineFile) -> Assembly:
         signature=signature,
         verdict=probe(engine, model, signature, plan.samples, Limit(_most_rows(spec, plan), spec.batch.time)),
         plan=plan,
-        reader=JsonReader({field: kind for field, kind in plan.fields.items() if not is_part(field)}, forbidden),
-        writer=JsonWriter(
-            Predictions(columns, {"model": model.label, "pipeline": file.label}),
-            make_layout(output.layout, output.field, output.existing),
-        ),
+        formats=formats,
     )
 
 

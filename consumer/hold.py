@@ -11,11 +11,13 @@ class HoldKind(StrEnum):
     GUARD = "guard"
     REFUSED = "refused"
     OFFSET_GONE = "offset_gone"
+    REGISTRY = "registry"
 
 
 RELEASED_BY = {
     HoldKind.GUARD: "a pipeline file with another mapping, model or `stop_after`, or `onelane run --release`",
     HoldKind.REFUSED: "itself: it is tried again every minute",
+    HoldKind.REGISTRY: "the registry's answer: it is asked again every few seconds",
     HoldKind.OFFSET_GONE: "an offset that exists, committed for the group while no worker runs, and a restart",
 }
 

@@ -1,4 +1,4 @@
-"""Holding partitions: by the guard, by what an earlier owner noted, or because the broker refuses their records.
+"""Holding partitions: by the guard, by an earlier owner's note, for refused records, for schemas that can't be had.
 
 A held partition is paused, its offset stays where it is, and the others go on. Nothing of it is dropped, ever.
 """
@@ -20,6 +20,9 @@ from consumer.types import Notes, Positions, Result
 _ABORTS: Final = 3
 # but a topic's settings may be mended: it is tried again after so many seconds.
 _RETRY: Final = 60.0
+# What can't be read yet is tried again after this, doubled each time up to the longest, in seconds.
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 5.0
 
 
 class HoldRule(msgspec.Struct, frozen=True):
@@ -60,6 +63,8 @@ class Holds:
         # Partition -> (offset, aborts there that its own records caused), and when a refused one is tried again.
         self._aborts: dict[int, tuple[int, int]] = {}
         self._retry_at: dict[int, float] = {}
+        # Partition -> the pause after which what could not be read is tried again; told as held all the while.
+        self._unread: dict[int, float] = {}
         self._released: set[int] = set()
 
     def open(self, lane: Lane, metadata: str) -> None:
@@ -83,7 +88,7 @@ class Holds:
     def drop(self, partitions: Collection[int]) -> None:
         """Forget lanes that went."""
         for partition in partitions:
-            for known in (self._guards, self._guarded, self._fresh, self._aborts, self._retry_at):
+            for known in (self._guards, self._guarded, self._fresh, self._aborts, self._retry_at, self._unread):
                 known.pop(partition, None)
 
     def foresee(self, lane: Lane, dead: Mapping[int, str], now: float) -> Trip | None:
@@ -121,14 +126,32 @@ class Holds:
             self._retry_at[lane.partition] = self._clock() + _RETRY
             self._stop(lane, lane.position, Hold(HoldKind.REFUSED, f"{aborts} aborts at one offset"))
 
+    def unread(self, lane: Lane, position: int, why: str) -> None:
+        """Hold a lane at an event that can't be read yet; it is told once, however often it is tried again."""
+        pause = self._unread.get(lane.partition)
+        self._unread[lane.partition] = _FIRST_PAUSE if pause is None else min(2 * pause, _LONGEST_PAUSE)
+        self._retry_at[lane.partition] = self._clock() + self._unread[lane.partition]
+        lane.hold(position)
+        self._broker.hold(lane.partition)
+        if pause is None:
+            self._observer.held(lane.partition, position, Hold(HoldKind.REGISTRY, why))
+
+    def read(self, partition: int) -> None:
+        """Note that events of a partition could be read."""
+        if self._unread.pop(partition, None) is not None:
+            self._observer.released(partition)
+
     def retry(self, lanes: Mapping[int, Lane]) -> None:
-        """Try again, once in a while, what the broker refused."""
+        """Try again, once in a while, what the broker refused and what could not be read."""
         if not self._retry_at:
             return
         now = self._clock()
         for partition in [partition for partition, when in self._retry_at.items() if when <= now]:
             del self._retry_at[partition]
-            self._release(lanes[partition])
+            if partition in self._unread:
+                self._read_on(lanes[partition])
+            else:
+                self._release(lanes[partition])
 
     def durable(self) -> None:
         """Note that a checkpoint was made."""
@@ -163,6 +186,9 @@ class Holds:
         self._observer.held(lane.partition, position, hold)
 
     def _release(self, lane: Lane) -> None:
+        self._read_on(lane)
+        self._observer.released(lane.partition)
+
+    def _read_on(self, lane: Lane) -> None:
         lane.release()
         self._broker.release(lane.partition, lane.position)
-        self._observer.released(lane.partition)

@@ -157,3 +157,10 @@ class DeadLetter(msgspec.Struct, gc=False):
 
 
 Result: TypeAlias = Enriched | DeadLetter
+
+
+class NotYetError(Exception):
+    """A batch can't be enriched now, and can be later: its lane waits, nothing of it becomes a dead letter.
+
+    The message says what is waited for.
+    """

@@ -18,7 +18,7 @@ from consumer.hold import Hold, HoldKind
 from consumer.holds import HoldRule, Holds
 from consumer.lane import OPEN_BYTES, BatchRule, Lane, Reason
 from consumer.observer import Change, Lag, Observer
-from consumer.types import DeadLetter, Event, Notes, Positions, Result
+from consumer.types import DeadLetter, Event, Notes, NotYetError, Positions, Result
 
 # The longest wait in one poll, in seconds: how soon a signal is seen when nothing happens.
 _IDLE: Final = 0.5
@@ -42,7 +42,11 @@ class Enricher(Protocol):
     """Turns events into results; see ``consumer.enrich``."""
 
     def enrich(self, events: Sequence[Event]) -> list[Result]:
-        """Return one result an event, in order."""
+        """Return one result an event, in order.
+
+        Raises:
+            NotYetError: what they say can't be known now; nothing is decided about any of them.
+        """
         ...
 
 
@@ -193,7 +197,13 @@ class Worker:
 
     def _enrich(self, lane: Lane, why: Reason) -> None:
         began = self._clock()
-        results = self._enricher(lane.partition).enrich(lane.take())
+        events = lane.take()
+        try:
+            results = self._enricher(lane.partition).enrich(events)
+        except NotYetError as error:
+            self._holds.unread(lane, events[0].offset(), str(error))
+            return
+        self._holds.read(lane.partition)
         now = self._clock()
         dead = _dead(results)
         trip = self._holds.foresee(lane, dead, now)

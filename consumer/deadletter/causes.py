@@ -9,6 +9,8 @@ class Code(StrEnum):
 
     NO_VALUE = "NoValue"
     NOT_UTF8 = "NotUtf8"
+    BAD_WIRE_FORMAT = "BadWireFormat"
+    UNKNOWN_SCHEMA = "UnknownSchema"
     MALFORMED = "Malformed"
     TOO_DEEP = "TooDeep"
     WRONG_TYPE = "WrongType"
@@ -27,7 +29,9 @@ class Code(StrEnum):
 MEANINGS: Final = {
     Code.NO_VALUE: "a tombstone or an empty value: there is nothing to predict from",
     Code.NOT_UTF8: "the value is not UTF-8, also in fields that the pipeline does not read",
-    Code.MALFORMED: "not JSON; NaN and Infinity are not JSON either",
+    Code.BAD_WIRE_FORMAT: "the value does not begin with 0 and a schema's id, as serializers with a registry write it",
+    Code.UNKNOWN_SCHEMA: "the registry says that it has no such schema, or it has one that is of no use here",
+    Code.MALFORMED: "not JSON (NaN and Infinity are not JSON either), or not what the event's schema says",
     Code.TOO_DEEP: "arrays and objects nested more than 256 deep",
     Code.WRONG_TYPE: "the value is not an object, or a declared field has another type; never replaced by `missing`",
     Code.FIELD_EXISTS: "the event already has the output field, and `existing` is dead_letter",
@@ -36,7 +40,7 @@ MEANINGS: Final = {
     Code.BAD_TIME: "not an RFC 3339 time",
     Code.OUT_OF_RANGE: "outside `range`, or more than the tensor's type can hold",
     Code.NOT_INTEGER: "a fraction for an integer tensor",
-    Code.NOT_FINITE: "the model answered NaN or infinity",
+    Code.NOT_FINITE: "the model answered NaN or infinity, or an Avro or Protobuf event holds one",
     Code.INVOKE_FAILED: "the model failed on this event alone, twice, in a fresh interpreter",
     Code.TOO_LARGE: "the enriched record is larger than the output topic takes",
     Code.REFUSED: "the broker refuses the enriched record, such as one without a key for a compacted topic",

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from consumer.pipeline.features import CategoryFeature, Feature, NumberFeature, TimeFeature
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.findings import Path as Where
+from consumer.pipeline.formats import formats
 from consumer.pipeline.outputs import OverOutput
 from consumer.pipeline.spec import Pipeline
 from consumer.pipeline.vocabulary import Key, keys
@@ -28,7 +29,15 @@ _LAST_PORT: Final = 65535
 
 def contradictions(spec: Pipeline) -> list[Finding]:
     """Find what is well-formed but can't be meant."""
-    return [*_same_topics(spec), *_empty(spec), *_times(spec), *_ports(spec), *_names(spec), *_features(spec)]
+    return [
+        *_same_topics(spec),
+        *_empty(spec),
+        *_times(spec),
+        *_ports(spec),
+        *_names(spec),
+        *_features(spec),
+        *formats(spec, {feature.field: where for where, feature in _each_feature(spec)}),
+    ]
 
 
 def _same_topics(spec: Pipeline) -> Iterator[Finding]:

@@ -24,12 +24,14 @@ class PipelineFile(msgspec.Struct, frozen=True):
     Attributes:
         spec: the typed content; vocabularies are lists, never file names.
         model: the path of the model, resolved against the pipeline file.
+        schema: what the file of ``input.schema`` says; None where there is none.
         mapping: short sha256 of all that decides what an enriched record says, apart from the model's bytes.
         source: tells where in the file a path stands.
     """
 
     spec: Pipeline
     model: Path
+    schema: bytes | None
     mapping: str
     source: Source
 
@@ -61,10 +63,28 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> PipelineFil
     spec = build(source.tree, Pipeline, (), findings)
     if spec is not None:
         spec = _with_vocabularies(spec, path.parent, findings)
+        schema = _schema(spec, path.parent, findings)
         findings += contradictions(spec)
     if findings or spec is None:
         raise PipelineError(source.report(findings))
-    return PipelineFile(spec=spec, model=path.parent / spec.model.path, mapping=_fingerprint(spec), source=source)
+    return PipelineFile(
+        spec=spec,
+        model=path.parent / spec.model.path,
+        schema=schema,
+        mapping=_fingerprint(spec, schema),
+        source=source,
+    )
+
+
+def _schema(spec: Pipeline, directory: Path, findings: list[Finding]) -> bytes | None:
+    if spec.input.schema is None:
+        return None
+    file = directory / spec.input.schema
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        findings.append(Finding(("input", "schema"), f"{file} can't be read: {error.strerror}"))
+        return None
 
 
 def _with_vocabularies(spec: Pipeline, directory: Path, findings: list[Finding]) -> Pipeline:
@@ -90,10 +110,16 @@ def _with_vocabularies(spec: Pipeline, directory: Path, findings: list[Finding])
     return msgspec.structs.replace(spec, model=msgspec.structs.replace(spec.model, inputs=inputs))
 
 
-def _fingerprint(spec: Pipeline) -> str:
-    """Hash what decides the bytes of an enriched record; not where it runs, nor how fast."""
+def _fingerprint(spec: Pipeline, schema: bytes | None) -> str:
+    """Hash what decides the bytes of an enriched record; not where it runs, nor how fast.
+
+    Schemas that a registry has are not in it: records name theirs themselves.
+    """
     content = (
         spec.input.format,
+        spec.input.message,
+        None if schema is None else hashlib.sha256(schema).hexdigest(),
+        spec.output_format,
         spec.output.layout,
         spec.output.field,
         spec.output.existing,

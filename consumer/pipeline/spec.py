@@ -3,7 +3,7 @@
 Docstrings of the classes and the ``description`` of the fields become the JSON Schema under ``schemas/``.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -27,11 +27,31 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9._-]{1,200}$(?!\n)")]
 Address = Annotated[str, msgspec.Meta(pattern=r"^([a-zA-Z0-9.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}$(?!\n)")]
 
 
+InputFormat: TypeAlias = Literal["json", "json_schema", "avro", "protobuf", "raw"]
+OutputFormat: TypeAlias = Literal["json", "json_schema", "avro", "protobuf"]
+
+
 class Input(Spec, frozen=True, kw_only=True):
     """The topic that events are read from."""
 
     topic: TopicName
-    format: Annotated[Literal["json"], text("How the value is encoded.")] = "json"
+    format: Annotated[
+        InputFormat,
+        text(
+            "How the value is encoded. avro, protobuf and json_schema: in a schema registry's wire format where "
+            "there is a section `registry`, else without; raw: bytes, of which features see @value."
+        ),
+    ] = "json"
+    schema: Annotated[
+        str | None,
+        text(
+            "A file with the events' schema, relative to this one: what events are read as. By default the latest "
+            "of the registry."
+        ),
+    ] = None
+    message: Annotated[
+        str | None, text("protobuf: the full name of the events' message in the schema; by default the first.")
+    ] = None
     start: Annotated[
         Literal["earliest", "latest", "error"],
         text("Where to begin in a partition in which this group has never committed."),
@@ -42,6 +62,9 @@ class Output(Spec, frozen=True, kw_only=True):
     """The topic that enriched records are written to, and their shape."""
 
     topic: TopicName
+    format: Annotated[
+        OutputFormat | None, text("How the value is encoded; by default as the input's, json for raw ones.")
+    ] = None
     layout: Annotated[
         Literal["merge", "nest", "only"],
         text(
@@ -56,6 +79,9 @@ class Output(Spec, frozen=True, kw_only=True):
         Literal["dead_letter", "replace"],
         text("merge only: what becomes of an event that already has that field."),
     ] = "dead_letter"
+    register: Annotated[
+        bool, text("With a registry: whether a worker registers the output's schema; false: it must be there.")
+    ] = True
 
 
 class StopAfter(Spec, frozen=True, kw_only=True):
@@ -151,5 +177,16 @@ class Pipeline(Spec, frozen=True, kw_only=True):
         dict[str, str | int | float | bool],
         text("librdkafka settings, each routed to the client it belongs to; those that the worker owns are refused."),
     ] = msgspec.field(default_factory=dict)
+    registry: Annotated[
+        dict[str, str | int | float | bool],
+        text("The schema registry: `url`, and other settings of confluent-kafka's registry client."),
+    ] = msgspec.field(default_factory=dict)
     operate: Operate = msgspec.field(default_factory=Operate)
     tests: Annotated[list[Case], text("Cases for `onelane test`.")] = msgspec.field(default_factory=list)
+
+    @property
+    def output_format(self) -> OutputFormat:
+        """How enriched records are encoded."""
+        if self.output.format is not None:
+            return self.output.format
+        return "json" if self.input.format == "raw" else self.input.format

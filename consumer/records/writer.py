@@ -1,6 +1,6 @@
 """What every format's writer is: events and outputs in, enriched values out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy.typing as npt
@@ -43,22 +43,54 @@ class Writer(Protocol):
         ...
 
 
+def as_they_came(batch: Batch) -> Sequence[bytes]:
+    """Return the values of JSON events."""
+    return batch.values()
+
+
+def as_translated(batch: Batch) -> Sequence[bytes]:
+    """Return what a reader of another format made of the events."""
+    return [row.text for row in batch.rows()]
+
+
 class JsonWriter:
     """JSON beside the bytes of JSON events.
 
     Args:
         predictions: writes outputs.
         layout: puts event and predictions together.
+        events: gives the events of a batch as JSON.
     """
 
-    def __init__(self, predictions: Predictions, layout: Layout) -> None:
+    def __init__(
+        self, predictions: Predictions, layout: Layout, events: Callable[[Batch], Sequence[bytes]] = as_they_came
+    ) -> None:
         self._predictions = predictions
         self._layout = layout
+        self._events = events
 
     def write(self, batch: Batch, outputs: Mapping[str, npt.NDArray[Any]]) -> tuple[list[bytes], Bad]:
         """Put events and outputs together."""
         pieces, bad = self._predictions.encode(outputs)
-        values = batch.values()
+        values = self._events(batch)
         if bad:
             values = [value for place, value in enumerate(values) if place not in bad]
         return self._layout.write(values, pieces), bad
+
+
+class FramedWriter:
+    """Puts the same before each value that another writer makes.
+
+    Args:
+        lead: what stands before each.
+        writer: makes the values.
+    """
+
+    def __init__(self, lead: bytes, writer: Writer) -> None:
+        self._lead = lead
+        self._writer = writer
+
+    def write(self, batch: Batch, outputs: Mapping[str, npt.NDArray[Any]]) -> tuple[list[bytes], Bad]:
+        """Put events and outputs together."""
+        values, bad = self._writer.write(batch, outputs)
+        return [self._lead + value for value in values], bad

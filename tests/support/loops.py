@@ -8,7 +8,7 @@ from consumer.hold import Hold
 from consumer.holds import HoldRule
 from consumer.lane import BatchRule, Reason
 from consumer.observer import Change, Lag
-from consumer.types import Cause, DeadLetter, Enriched, Event, Result, Stage
+from consumer.types import Cause, DeadLetter, Enriched, Event, NotYetError, Result, Stage
 from consumer.worker import Worker
 from tests.support.making import rule
 from tests.support.memory import Clock
@@ -33,6 +33,20 @@ class Echo:
             else Enriched(event, event.value() or b"")
             for event in events
         ]
+
+
+class Unread(Echo):
+    """Enriches nothing that says `later` until it is told what that means."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known = False
+
+    def enrich(self, events: Sequence[Event]) -> list[Result]:
+        """Return one result an event, or raise NotYetError."""
+        if not self.known and any(event.value() == b"later" for event in events):
+            raise NotYetError("the registry does not answer")
+        return super().enrich(events)
 
 
 class Story:

@@ -1,0 +1,163 @@
+"""From the formats of a pipeline file to what reads events and writes enriched records."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import msgspec
+
+from consumer.exits import RefusedError
+from consumer.pipeline.load import PipelineFile
+from consumer.pipeline.spec import Pipeline
+from consumer.records.dialect import Dialect, Rules
+from consumer.records.envelope import Bare, Wire, prefix
+from consumer.records.json_reader import JsonReader
+from consumer.records.json_schema import JsonDecoder, derive
+from consumer.records.layouts import make_layout
+from consumer.records.predictions import Predictions
+from consumer.records.raw import RawReader
+from consumer.records.reader import Reader
+from consumer.records.schemas import Registry, Schema, SchemaError, subject_of
+from consumer.records.translated import TranslatingReader
+from consumer.records.values import Fields
+from consumer.records.writer import FramedWriter, JsonWriter, Writer, as_they_came, as_translated
+
+_KINDS: Final[Mapping[str, str]] = {"json_schema": "JSON", "avro": "AVRO", "protobuf": "PROTOBUF"}
+_TEXT: Final = ("json", "json_schema")
+
+
+class Formats(msgspec.Struct, frozen=True):
+    """How events are read and enriched records written.
+
+    Attributes:
+        reader: of events.
+        writer: of enriched records.
+        schema: of enriched records; None for json, which has none.
+    """
+
+    reader: Reader
+    writer: Writer
+    schema: Schema | None
+
+
+def open_formats(
+    file: PipelineFile,
+    fields: Mapping[str, Any],
+    predictions: Predictions,
+    answers: Fields,
+    registry: Registry | None,
+) -> Formats:
+    """Make reader and writer.
+
+    Args:
+        file: the pipeline.
+        fields: of the value, that features read, with the type that each is decoded as.
+        predictions: makes what the field of predictions holds.
+        answers: what kind of values these are.
+        registry: of the section ``registry``; None where there is none.
+
+    Raises:
+        RefusedError: a schema won't do, a package is missing, or the registry refuses.
+        FatalBrokerError: the registry does not answer.
+    """
+    spec = file.spec
+    rules = _rules(spec, fields)
+    json = JsonReader(fields, rules.forbidden)
+    event = _event_schema(file, registry)
+    with _refusing(f"the schema of {spec.input.topic}"):
+        dialects: dict[str, Dialect] = {}
+        for name in {spec.input.format, spec.output_format}.difference(("raw", *_TEXT)):
+            dialects[name] = _dialect(name, event if name == spec.input.format else None, rules)
+        reader = _reader(spec, json, dialects, event, registry)
+        target = dialects.get(spec.output_format)
+        if target is not None:
+            schema = target.derived(answers)
+            return Formats(reader, target.writer(_lead(spec, schema, registry), predictions, answers), schema)
+        layout = make_layout(spec.output.layout, spec.output.field, spec.output.existing)
+        events = as_translated if isinstance(reader, TranslatingReader) else as_they_came
+        json_writer = JsonWriter(predictions, layout, events)
+        if spec.output_format == "json":
+            return Formats(reader, json_writer, None)
+        known = event if spec.input.format == "json_schema" else None
+        schema = derive(known, spec.output.layout, spec.output.field, answers)
+        return Formats(reader, FramedWriter(_lead(spec, schema, registry), json_writer), schema)
+
+
+def _rules(spec: Pipeline, fields: Mapping[str, Any]) -> Rules:
+    output = spec.output
+    as_json = spec.output_format in _TEXT and output.layout != "only"
+    return Rules(
+        finite=None if as_json else frozenset(re.split(r"[.\[]", field, maxsplit=1)[0] for field in fields),
+        forbidden=output.field if output.layout == "merge" and output.existing == "dead_letter" else None,
+        message=spec.input.message or "",
+        layout=output.layout,
+        field=output.field,
+        name=re.sub(r"^(?=\d)|\W", "_", spec.name, flags=re.ASCII),
+    )
+
+
+def _event_schema(file: PipelineFile, registry: Registry | None) -> Schema | None:
+    """Return what events are read as, and records made from."""
+    spec = file.spec
+    kind = _KINDS.get(spec.input.format)
+    if kind is None:
+        return None
+    if file.schema is not None:
+        return Schema(kind, file.schema.decode("utf-8", "surrogateescape"))
+    if registry is None:
+        return None
+    subject = subject_of(spec.input.topic)
+    schema = registry.latest(subject)
+    needed = spec.output_format == spec.input.format and spec.output.layout != "only"
+    if schema is None and needed:
+        raise RefusedError(
+            f"the registry has no schema under {subject} yet, which that of {spec.output.topic} is made from: "
+            "register it, or say `schema: FILE` in section input"
+        )
+    return schema
+
+
+def _dialect(name: str, event: Schema | None, rules: Rules) -> Dialect:
+    """Make a format, whose package is an extra."""
+    if name == "avro":
+        from consumer.records.avro import AvroDialect  # noqa: PLC0415
+
+        return AvroDialect(event, rules)
+    from consumer.records.protobuf import ProtobufDialect  # noqa: PLC0415
+
+    return ProtobufDialect(event, rules)
+
+
+def _reader(
+    spec: Pipeline,
+    json: JsonReader,
+    dialects: Mapping[str, Dialect],
+    event: Schema | None,
+    registry: Registry | None,
+) -> Reader:
+    if spec.input.format == "json":
+        return json
+    if spec.input.format == "raw":
+        return RawReader()
+    decoder = JsonDecoder if spec.input.format == "json_schema" else dialects[spec.input.format].decoder
+    if registry is not None:
+        return TranslatingReader(Wire(registry, decoder), json)
+    if event is None:  # the pipeline file has been refused
+        raise SchemaError("there is none")
+    return TranslatingReader(Bare(decoder(event)), json)
+
+
+def _lead(spec: Pipeline, schema: Schema, registry: Registry | None) -> bytes:
+    """Return what stands before each enriched record, whose schema has its id from here on."""
+    if registry is None:
+        return b""
+    return prefix(registry.claim(subject_of(spec.output.topic), schema))
+
+
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    try:
+        yield
+    except SchemaError as error:
+        raise RefusedError(f"{what} won't do: {error}") from None

@@ -1,0 +1,53 @@
+"""What kind of value each output gives, for formats that have to say so in a schema."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+from consumer.pipeline.outputs import OutputField, OverOutput
+
+
+class Plain(StrEnum):
+    """A value without parts."""
+
+    LONG = "long"
+    FLOAT = "float"
+    DOUBLE = "double"
+    BOOLEAN = "boolean"
+    TEXT = "text"
+
+
+class ListOf(msgspec.Struct, frozen=True):
+    """Any number of values of one kind."""
+
+    item: "Value"
+
+
+class Fields(msgspec.Struct, frozen=True):
+    """Values with names, in order."""
+
+    named: Mapping[str, "Value"]
+
+
+Value: TypeAlias = Plain | ListOf | Fields
+
+
+def value_of(output: OutputField, dtype: str) -> Value:
+    """Return what an output gives of a tensor of this type, dequantised."""
+    if isinstance(output, OverOutput):
+        return Plain.BOOLEAN
+    return number_of(dtype)
+
+
+def number_of(dtype: str) -> Plain:
+    """Return the kind of a number of this type."""
+    if dtype == "float64":
+        return Plain.DOUBLE
+    return Plain.FLOAT if dtype.startswith("float") else Plain.LONG
+
+
+def predictions_of(outputs: Mapping[str, Value], provenance: Mapping[str, str]) -> Fields:
+    """Return what the field of predictions holds."""
+    return Fields({**outputs, **dict.fromkeys(provenance, Plain.TEXT)})
