@@ -10,11 +10,13 @@ from typing import Final
 
 import orjson
 
+from consumer.assembly import assemble
 from consumer.deadletter import causes, headers
 from consumer.exits import MEANINGS
 from consumer.kafka.settings import OWNED
 from consumer.operate.metrics import METRICS, PIPELINE, Label, Metric
 from consumer.operate.truth import TRUTH
+from consumer.pipeline.load import load
 from consumer.pipeline.schema import schema
 
 ROOT: Final = Path(__file__).parents[1]
@@ -26,6 +28,7 @@ def main() -> int:
         "schemas/pipeline.schema.json": orjson.dumps(
             schema(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
         ).decode(),
+        "schemas/flights-enriched.avsc": _enriched("pipeline-avro.yaml"),
         "docs/reference.md": _reference(),
         "docs/metrics.md": _metrics(),
         "docs/probes.md": _probes(),
@@ -44,6 +47,14 @@ def main() -> int:
 
 def _same(path: Path, text: str) -> bool:
     return path.exists() and path.read_text(encoding="utf-8") == text
+
+
+def _enriched(pipeline: str) -> str:
+    """Return the schema of the flights example's enriched records."""
+    made = assemble(load(ROOT / "examples" / "flights" / pipeline, {})).formats.schema
+    if made is None:
+        raise ValueError(f"{pipeline} has no schema")
+    return made.text.rstrip("\n") + "\n"
 
 
 def _reference() -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import settings
 
+from tests.support.apicurio import Apicurio
 from tests.support.faults import Fault, table
 from tests.support.kafka import KafkaBroker
 
@@ -25,6 +26,13 @@ def kafka() -> Iterator[KafkaBroker]:
     """
     with KafkaBroker() as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[Apicurio]:
+    """One schema registry for the whole session, started by the first test that asks for it; topics are unique."""
+    with Apicurio() as registry:
+        yield registry
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from consumer.exits import PipelineError
+from consumer.kafka import registry
 from consumer.kafka.settings import refused_settings
 from consumer.pipeline.load import PipelineFile, load
 
@@ -14,13 +15,13 @@ pipeline_argument = click.argument(
 
 
 def load_pipeline(path: Path) -> PipelineFile:
-    """Read a pipeline file and check its Kafka settings too.
+    """Read a pipeline file and check the settings of its clients too.
 
     Raises:
         PipelineError: something is wrong; the message names file, line, column and field.
     """
     file = load(path)
-    findings = refused_settings(file.spec)
+    findings = [*refused_settings(file.spec), *registry.refused_settings(file.spec)]
     if findings:
         raise PipelineError(file.refusal(findings))
     return file

@@ -16,6 +16,7 @@ from consumer.assembly import Assembly, assemble
 from consumer.cli.options import load_pipeline, pipeline_argument
 from consumer.exits import ExitCode, OnelaneError, PipelineError, StoppedError
 from consumer.kafka.connect import Connection, connect
+from consumer.kafka.registry import RegisteringRegistry, SchemaRegistry
 from consumer.lane import OPEN_BYTES
 from consumer.observer import Observers
 from consumer.operate.figures import Figures
@@ -72,7 +73,7 @@ def _run(path: Path, instance: str, *, release: bool) -> ExitCode:
     watchdog.start()
     front = Front(file.spec.name, pulse, watchdog.stopping)
     _serve(file, front)
-    assembly = assemble(file)
+    assembly = assemble(file, RegisteringRegistry if file.spec.output.register else SchemaRegistry)
     front.meters.describe(_what_runs(assembly))
     connection = connect(file.spec, instance, assembly.provenance, pulse, watchdog.stopping)
     _log.info("started", **_start_line(assembly, connection, instance))
@@ -139,6 +140,7 @@ def _start_line(assembly: Assembly, connection: Connection, instance: str) -> di
         "invoke": "in batches" if verdict.batched else f"row by row: {verdict.why}",
         "row_microseconds": round(1e6 * verdict.row_seconds, 3),
         "batch": {"rows": verdict.rows, "bytes": int(spec.batch.bytes), "wait_seconds": float(spec.batch.wait)},
+        "formats": f"{spec.input.format} -> {spec.output_format}",
         "topics": {topic: connection.topics.partitions[topic] for topic in topics},
         "protocol": spec.kafka.get("group.protocol", "classic"),
         "delivery": spec.delivery,
