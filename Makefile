@@ -18,7 +18,7 @@ help:  ## Tell what there is to make
 demo: $(VENV)/.runtime  ## See it work: a real worker on an embedded broker, in 15 seconds
 	@$(VENV)/bin/onelane demo
 
-test: $(VENV)/.dev jars toxiproxy prometheus test-tflite-runtime  ## The whole suite, on a real Apache Kafka
+test: $(VENV)/.dev jars toxiproxy prometheus registry test-tflite-runtime  ## The whole suite, on a real Apache Kafka
 	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(PYTEST_ARGS)
 
 test-tflite-runtime: $(VENV_TFLITE)/.dev  ## The engine tests on tflite-runtime, in an environment of its own
@@ -40,6 +40,10 @@ jars: $(VENV)/.dev
 .PHONY: toxiproxy
 toxiproxy: $(VENV)/.dev
 	@$(VENV)/bin/python -m tests.support.toxiproxy
+
+.PHONY: registry
+registry: $(VENV)/.dev
+	@$(VENV)/bin/python -m tests.support.apicurio
 
 .PHONY: prometheus
 prometheus: $(VENV)/.dev

@@ -90,9 +90,11 @@ def _rules(spec: Pipeline, fields: Mapping[str, Any]) -> Rules:
     return Rules(
         finite=None if as_json else frozenset(re.split(r"[.\[]", field, maxsplit=1)[0] for field in fields),
         forbidden=output.field if output.layout == "merge" and output.existing == "dead_letter" else None,
+        registry=bool(spec.registry),
         message=spec.input.message or "",
         layout=output.layout,
         field=output.field,
+        number=output.number,
         name=re.sub(r"^(?=\d)|\W", "_", spec.name, flags=re.ASCII),
     )
 
@@ -104,7 +106,7 @@ def _event_schema(file: PipelineFile, registry: Registry | None) -> Schema | Non
     if kind is None:
         return None
     if file.schema is not None:
-        return Schema(kind, file.schema.decode("utf-8", "surrogateescape"))
+        return Schema(kind, _text(spec.input.format, file.schema))
     if registry is None:
         return None
     subject = subject_of(spec.input.topic)
@@ -116,6 +118,14 @@ def _event_schema(file: PipelineFile, registry: Registry | None) -> Schema | Non
             "register it, or say `schema: FILE` in section input"
         )
     return schema
+
+
+def _text(name: str, content: bytes) -> str:
+    if name != "protobuf":
+        return content.decode("utf-8", "replace")
+    from consumer.records.protobuf_schema import from_file  # noqa: PLC0415
+
+    return from_file(content)
 
 
 def _dialect(name: str, event: Schema | None, rules: Rules) -> Dialect:

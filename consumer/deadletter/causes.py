@@ -29,7 +29,7 @@ class Code(StrEnum):
 MEANINGS: Final = {
     Code.NO_VALUE: "a tombstone or an empty value: there is nothing to predict from",
     Code.NOT_UTF8: "the value is not UTF-8, also in fields that the pipeline does not read",
-    Code.BAD_WIRE_FORMAT: "the value does not begin with 0 and a schema's id, as serializers with a registry write it",
+    Code.BAD_WIRE_FORMAT: "the value does not begin with 0 and a schema's id, as a registry's serializers write",
     Code.UNKNOWN_SCHEMA: "the registry says that it has no such schema, or it has one that is of no use here",
     Code.MALFORMED: "not JSON (NaN and Infinity are not JSON either), or not what the event's schema says",
     Code.TOO_DEEP: "arrays and objects nested more than 256 deep",

@@ -122,6 +122,7 @@ def _fingerprint(spec: Pipeline, schema: bytes | None) -> str:
         spec.output_format,
         spec.output.layout,
         spec.output.field,
+        spec.output.number,
         spec.output.existing,
         spec.model.inputs,
         spec.model.outputs,

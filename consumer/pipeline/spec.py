@@ -79,6 +79,14 @@ class Output(Spec, frozen=True, kw_only=True):
         Literal["dead_letter", "replace"],
         text("merge only: what becomes of an event that already has that field."),
     ] = "dead_letter"
+    number: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=536_870_911,
+            description="protobuf, merge only: the number of that field; one that events will not come to use.",
+        ),
+    ] = 1000
     register: Annotated[
         bool, text("With a registry: whether a worker registers the output's schema; false: it must be there.")
     ] = True

@@ -17,17 +17,21 @@ class Rules(msgspec.Struct, frozen=True):
     Attributes:
         finite: the event's fields in which NaN and infinity are refused; None for all.
         forbidden: the field that events must not have, if there is one.
+        registry: whether events have the wire format of a registry.
         message: the name of the events' message, where a schema has several; empty for the first.
         layout: merge, nest or only.
         field: that holds the predictions.
+        number: of that field, in Protobuf's merge.
         name: of records that have nothing of the event.
     """
 
     finite: frozenset[str] | None
     forbidden: str | None
+    registry: bool
     message: str
     layout: str
     field: str
+    number: int
     name: str
 
 

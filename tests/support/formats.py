@@ -1,14 +1,20 @@
-"""The flights example in every format: events written as producers write them, records read as consumers read them."""
+"""The flights example in every format: events as producers write them, records as consumers read them."""
 
 import io
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import fastavro
 import orjson
+from google.protobuf import json_format
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+from grpc_tools import protoc
 from ruamel.yaml import YAML
 
 from consumer.assembly import Assembly, assemble
@@ -25,6 +31,8 @@ def schema_of(name: str) -> Schema:
     """Return the events' schema in a format."""
     if name == "json_schema":
         return Schema("JSON", json.dumps({"type": "object", "properties": {"id": {"type": "integer"}}}))
+    if name == "protobuf":
+        return Schema("PROTOBUF", (FLIGHTS / "flights.proto").read_text())
     return Schema("AVRO", (FLIGHTS / "flights.avsc").read_text())
 
 
@@ -41,10 +49,35 @@ def written(name: str, event: Mapping[str, Any], schema: Schema, number: int | N
         stream = io.BytesIO()
         fastavro.schemaless_writer(stream, avro(schema.text), dict(event))
         return lead + stream.getvalue()
+    if name == "protobuf":
+        known = protobuf(schema.text)
+        fields = {
+            field: value
+            for field, value in event.items()
+            if value is not None and field in known.DESCRIPTOR.fields_by_name
+        }
+        return lead + (b"" if number is None else b"\x00") + known(**fields).SerializeToString()
     return lead + orjson.dumps(event)
 
 
-def read(name: str, value: bytes, schema: Schema | None) -> Any:  # noqa: ANN401 - a record
+@cache
+def protobuf(text: str, name: str = "") -> Any:  # noqa: ANN401 - a class of messages
+    """Compile a .proto file, without our code; the class of a message, the first by default."""
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "a.proto").write_text(text)
+        made = Path(folder) / "made"
+        code = protoc.main(["", f"-I{folder}", "--include_imports", f"--descriptor_set_out={made}", "a.proto"])
+        assert code == 0, text
+        files = FileDescriptorSet.FromString(made.read_bytes()).file
+    pool = DescriptorPool()
+    for file in files:
+        pool.Add(file)
+    package = files[-1].package
+    name = name or (f"{package}." if package else "") + files[-1].message_type[0].name
+    return GetMessageClass(pool.FindMessageTypeByName(name))
+
+
+def read(name: str, value: bytes, schema: Schema | None, *, framed: bool = False) -> Any:  # noqa: ANN401 - a record
     """Read a record as a consumer does that was given its schema, behind any prefix."""
     if name == "avro":
         assert schema is not None
@@ -52,6 +85,13 @@ def read(name: str, value: bytes, schema: Schema | None) -> Any:  # noqa: ANN401
         found = fastavro.schemaless_reader(stream, avro(schema.text), None)
         assert stream.tell() == len(value), "bytes are left over"
         return found
+    if name == "protobuf":
+        assert schema is not None
+        assert value[:1] == b"\x00" or not framed
+        message = protobuf(schema.text).FromString(value[1:] if framed else value)
+        return json_format.MessageToDict(
+            message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        )
     return orjson.loads(value)
 
 

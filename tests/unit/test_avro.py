@@ -29,7 +29,16 @@ FIELDS: list[dict[str, Any]] = [
     {"name": "carrier", "type": "string"},
 ]
 EVENT = {"id": 2**62 + 1, "delay": 4.5, "carrier": "ÜA"}
-RULES = Rules(finite=frozenset({"delay"}), forbidden="p", message="", layout="merge", field="p", name="pipe")
+RULES = Rules(
+    finite=frozenset({"delay"}),
+    forbidden="p",
+    registry=True,
+    message="",
+    layout="merge",
+    field="p",
+    number=1000,
+    name="pipe",
+)
 ANSWERS = Fields({"y": Plain.FLOAT, "late": Plain.BOOLEAN, "model": Plain.TEXT})
 
 
@@ -132,7 +141,7 @@ def test_an_event_that_can_not_be_read_as_the_pipelines_schema_is_refused() -> N
 
 @pytest.mark.parametrize("deep", [3000, 900_000])
 def test_a_record_in_a_record_in_a_record_takes_no_process_down(deep: int) -> None:
-    """fastavro's compiled reader has no limit."""
+    """The compiled reader of fastavro has no limit."""
     schema = record({"name": "next", "type": ["null", "air.port.Flight"]})
     assert fault(schema, b"\x02" * deep + b"\x00")[0] in (Code.MALFORMED, Code.WRONG_TYPE)
 
@@ -206,7 +215,7 @@ def enriched(dialect: AvroDialect, schema: Schema, *events: bytes, answers: tupl
 def _read(parsed: Any, value: bytes) -> Any:  # noqa: ANN401
     assert value[:5] == b"\x00\x00\x00\x00\x05"
     stream = io.BytesIO(value[5:])
-    found = fastavro.schemaless_reader(stream, parsed)  # type: ignore[call-arg]
+    found = fastavro.schemaless_reader(stream, parsed, None)
     assert stream.tell() == len(value) - 5
     return found
 

@@ -1,0 +1,172 @@
+"""Protobuf schemas, understood: from .proto files or descriptor sets to messages that can be read."""
+
+import re
+import subprocess
+import sys
+import tempfile
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from consumer.exits import RefusedError
+from consumer.records.schemas import Schema, SchemaError
+
+try:
+    from google.protobuf import message_factory
+    from google.protobuf.descriptor import Descriptor
+    from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
+    from google.protobuf.descriptor_pool import DescriptorPool
+    from google.protobuf.message import DecodeError, Message
+except ImportError as error:
+    raise RefusedError("format protobuf needs an extra: pip install 'onelane[protobuf]'") from error
+
+__all__ = [
+    "KIND",
+    "DecodeError",
+    "Descriptor",
+    "DescriptorProto",
+    "FileDescriptorProto",
+    "Message",
+    "ProtobufSchema",
+    "from_file",
+]
+
+KIND: Final = "PROTOBUF"
+
+_MAIN: Final = "event.proto"
+# Base64 has no spaces, and no .proto file is without.
+_ENCODED: Final = re.compile(r"[A-Za-z0-9+/]+=*")
+_COMPILING: Final = 30.0
+
+
+class ProtobufSchema:
+    """A file of messages that has been understood, with all that it imports.
+
+    Args:
+        schema: of kind PROTOBUF; its text is a .proto file, or a descriptor set in base64.
+
+    Raises:
+        SchemaError: it is no Protobuf schema.
+        RefusedError: a .proto file needs its compiler, which is not installed.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        if schema.kind != KIND:
+            raise SchemaError(f"it is {schema.kind}, not {KIND}")
+        self.references = schema.references
+        self.files = _decoded(schema.text) if _ENCODED.fullmatch(schema.text) else _compiled(schema)
+        self.file = self.files[-1]  # what is imported comes first
+        self._pool = pool(self.files)
+
+    def message(self, name: str) -> Descriptor:
+        """Return a message by its full name; the file's first, where the name is empty.
+
+        Raises:
+            SchemaError: there is none.
+        """
+        known = [self.at([place]) for place in range(len(self.file.message_type))]
+        if not known:
+            raise SchemaError("it has no messages")
+        if not name:
+            return known[0]
+        try:
+            return self._pool.FindMessageTypeByName(name)
+        except KeyError:
+            names = ", ".join(one.full_name for one in known)
+            raise SchemaError(f"it has no message {name}; known: {names}") from None
+
+    def at(self, path: Sequence[int]) -> Descriptor:
+        """Return a message by its place in the file, and in the messages around it.
+
+        Raises:
+            IndexError: there is none.
+        """
+        inside: Any = self.file.message_type
+        names = [self.file.package] if self.file.package else []
+        for place in path:
+            if place < 0:
+                raise IndexError(place)
+            names.append(inside[place].name)
+            inside = inside[place].nested_type
+        return self._pool.FindMessageTypeByName(".".join(names))
+
+
+def pool(files: Sequence[FileDescriptorProto]) -> DescriptorPool:
+    """Return a pool of these files.
+
+    Raises:
+        SchemaError: they do not go together.
+    """
+    made = DescriptorPool()
+    try:
+        for file in files:
+            made.Add(file)
+    except TypeError as error:
+        raise SchemaError(f"it is no Protobuf schema: {error}") from None
+    return made
+
+
+def message_class(descriptor: Descriptor) -> type[Message]:
+    """Return what reads and writes a message."""
+    made: type[Message] = message_factory.GetMessageClass(descriptor)
+    return made
+
+
+def place_of(descriptor: Descriptor) -> list[int]:
+    """Return a message's place in its file, and in the messages around it."""
+    around = descriptor.containing_type
+    if around is None:
+        return [list(descriptor.file.message_types_by_name).index(descriptor.name)]
+    return [*place_of(around), list(around.nested_types_by_name).index(descriptor.name)]
+
+
+def from_file(content: bytes) -> str:
+    """Return the text of a schema from a file's content: a .proto file, or what protoc makes of it."""
+    try:
+        FileDescriptorSet.FromString(content)
+    except DecodeError:
+        return content.decode("utf-8", "replace")
+    return b64encode(content).decode()
+
+
+def _decoded(text: str) -> list[FileDescriptorProto]:
+    try:
+        found = list(FileDescriptorSet.FromString(b64decode(text)).file)
+    except (DecodeError, ValueError) as error:
+        raise SchemaError(f"it is no descriptor set: {error}") from None
+    if not found:
+        raise SchemaError("it is a descriptor set without files")
+    return found
+
+
+def _compiled(schema: Schema) -> list[FileDescriptorProto]:
+    with tempfile.TemporaryDirectory(prefix="onelane-") as temporary:
+        folder = Path(temporary)
+        _lay_out(schema, folder, _MAIN)
+        made = folder / "descriptors"
+        command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{folder}", "--include_imports"]
+        done = subprocess.run(  # noqa: S603 - our own interpreter, and a file of our own making
+            [*command, f"--descriptor_set_out={made}", _MAIN],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_COMPILING,
+        )
+        if "No module named" in done.stderr:
+            raise RefusedError("a .proto file needs its compiler: pip install 'onelane[protobuf]'")
+        if done.returncode != 0 or not made.exists():
+            told = " ".join(done.stderr.replace(f"{folder}/", "").split())
+            raise SchemaError(f"it is no Protobuf schema: {told}")
+        return list(FileDescriptorSet.FromString(made.read_bytes()).file)
+
+
+def _lay_out(schema: Schema, folder: Path, name: str) -> None:
+    """Write a schema and all that it imports where the compiler finds them."""
+    file = folder / name
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise SchemaError(f"it imports {name!r}, which is no path of a .proto file")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(schema.text, encoding="utf-8")
+    for reference in schema.references:
+        _lay_out(reference.schema, folder, reference.name)
