@@ -13,7 +13,7 @@ import orjson
 
 from consumer.records.dialect import Rules
 from consumer.records.predictions import Predictions
-from consumer.records.protobuf_event import ProtobufDecoder, places, varint
+from consumer.records.protobuf_event import ProtobufDecoder, places, tag, varint
 from consumer.records.protobuf_schema import (
     KIND,
     DescriptorProto,
@@ -40,7 +40,6 @@ _SCALARS: Final[Mapping[Plain, int]] = {
 }
 _MESSAGE: Final = 11
 _OPTIONAL, _REPEATED = 1, 3
-_LENGTH_DELIMITED: Final = 2
 
 
 class ProtobufDialect:
@@ -81,16 +80,15 @@ class ProtobufDialect:
         files = pool([*(self._schema.files[:-1] if self._schema is not None else ()), file])
         descriptor = files.FindMessageTypeByName(f"{file.package}.{name}" if file.package else name)
         field = descriptor.fields_by_name[rules.field]
-        place = places(place_of(descriptor)) if lead else b""
+        place = places(place_of(descriptor, with_maps=False)) if lead else b""
         event = None
         if rules.layout == "nest":
-            event = _tag(descriptor.fields_by_name["event"].number)
+            event = tag(descriptor.fields_by_name["event"].number)
         elif rules.layout == "merge":
             event = b""
         gives_way = rules.field if rules.layout == "merge" else ""
         answer = message_class(field.message_type)
-        tag = _tag(field.number)
-        return ProtobufWriter(lead + place, event, predictions, answer, tag, gives_way=gives_way)
+        return ProtobufWriter(lead + place, event, predictions, answer, tag(field.number), gives_way=gives_way)
 
     def _made(self, answers: Fields) -> tuple[FileDescriptorProto, str]:
         """Return the file of enriched records, and their message's name in its package."""
@@ -109,7 +107,7 @@ class ProtobufDialect:
             event.type_name = f".{self._event.full_name}"
             _add(file, record, (rules.field, 2), name, answers)
             return file, record.name
-        record = _message_at(file, place_of(self._event))
+        record = _message_at(file, place_of(self._event, with_maps=True))
         for place in reversed(range(len(record.field))):
             if record.field[place].name == rules.field:
                 del record.field[place]
@@ -206,10 +204,6 @@ def _message_at(file: FileDescriptorProto, path: Sequence[int]) -> Any:  # noqa:
     for place in rest:
         found = found.nested_type[place]
     return found
-
-
-def _tag(number: int) -> bytes:
-    return varint(number << 3 | _LENGTH_DELIMITED)
 
 
 def _delimited(content: bytes) -> bytes:

@@ -7,7 +7,15 @@ from typing import Any, Final
 from consumer.deadletter.causes import Code
 from consumer.records.dialect import Rules
 from consumer.records.envelope import FaultError
-from consumer.records.protobuf_schema import DecodeError, Descriptor, Message, ProtobufSchema, message_class, place_of
+from consumer.records.protobuf_schema import (
+    DecodeError,
+    Descriptor,
+    Message,
+    ProtobufSchema,
+    UnknownFieldSet,
+    message_class,
+    place_of,
+)
 from consumer.records.schemas import SchemaError
 from consumer.records.translated import as_json
 
@@ -18,6 +26,7 @@ _WRAPPERS: Final = frozenset(
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MESSAGE: Final = b"\x00"
+_LENGTH_DELIMITED: Final = 2
 _SEVEN_BITS: Final = 0x7F
 
 
@@ -37,7 +46,11 @@ class ProtobufDecoder:
             taken = self.event.fields_by_number[rules.number].name
             if taken != rules.field:
                 raise SchemaError(f"its field {taken} has the number {rules.number} of the output's field")
-        self._places = places(place_of(self.event)) if indexed else b""
+        both = {places(place_of(self.event, with_maps=with_maps)) for with_maps in (False, True)}
+        self._places = tuple(both) if indexed else ()
+        # What an event of a later schema may have where the output's field will stand.
+        self._taken = tag(rules.number) if rules.layout == "merge" else b""
+        self._number = rules.number
         self._schema = schema
         self._finite = rules.finite
         self._class = message_class(self.event)
@@ -58,6 +71,8 @@ class ProtobufDecoder:
         except DecodeError as error:
             code = Code.NOT_UTF8 if "UTF-8" in str(error) else Code.MALFORMED
             raise FaultError(code, f"not what its schema says: {error}") from None
+        if self._taken and self._taken in payload and self._number in _unknown(message):
+            raise FaultError(Code.FIELD_EXISTS, f"the event already has a field with the number {self._number}")
         return message
 
     def body(self, payload: bytes) -> bytes:
@@ -72,7 +87,12 @@ class ProtobufDecoder:
             raise FaultError(
                 Code.BAD_WIRE_FORMAT, f"is not a {self.event.full_name}, begins with {payload[:4].hex(' ')}"
             )
-        return payload[len(self._places) :]
+        return payload[len(next(place for place in self._places if payload.startswith(place))) :]
+
+
+def _unknown(message: Message) -> set[int]:
+    """Return the numbers of fields that the schema does not know."""
+    return {field.field_number for field in UnknownFieldSet(message)}
 
 
 class _Records:
@@ -146,6 +166,11 @@ def varint(number: int) -> bytes:
         number >>= 7
     made.append(number)
     return bytes(made)
+
+
+def tag(number: int) -> bytes:
+    """Return what stands before a field of this number that has a length: a text, bytes or a message."""
+    return varint(number << 3 | _LENGTH_DELIMITED)
 
 
 def places(path: Sequence[int]) -> bytes:

@@ -7,7 +7,7 @@ import tempfile
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from consumer.exits import RefusedError
 from consumer.records.schemas import Schema, SchemaError
@@ -18,6 +18,7 @@ try:
     from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import DecodeError, Message
+    from google.protobuf.unknown_fields import UnknownFieldSet
 except ImportError as error:
     raise RefusedError("format protobuf needs an extra: pip install 'onelane[protobuf]'") from error
 
@@ -29,6 +30,7 @@ __all__ = [
     "FileDescriptorProto",
     "Message",
     "ProtobufSchema",
+    "UnknownFieldSet",
     "from_file",
 ]
 
@@ -37,6 +39,7 @@ KIND: Final = "PROTOBUF"
 _MAIN: Final = "event.proto"
 # Base64 has no spaces, and no .proto file is without.
 _ENCODED: Final = re.compile(r"[A-Za-z0-9+/]+=*")
+_NOISE: Final = re.compile(r"WARNING: All log messages|[IW]\d{4} ")
 _COMPILING: Final = 30.0
 
 
@@ -65,7 +68,8 @@ class ProtobufSchema:
         Raises:
             SchemaError: there is none.
         """
-        known = [self.at([place]) for place in range(len(self.file.message_type))]
+        space = f"{self.file.package}." if self.file.package else ""
+        known = [self._pool.FindMessageTypeByName(f"{space}{one.name}") for one in self.file.message_type]
         if not known:
             raise SchemaError("it has no messages")
         if not name:
@@ -75,21 +79,6 @@ class ProtobufSchema:
         except KeyError:
             names = ", ".join(one.full_name for one in known)
             raise SchemaError(f"it has no message {name}; known: {names}") from None
-
-    def at(self, path: Sequence[int]) -> Descriptor:
-        """Return a message by its place in the file, and in the messages around it.
-
-        Raises:
-            IndexError: there is none.
-        """
-        inside: Any = self.file.message_type
-        names = [self.file.package] if self.file.package else []
-        for place in path:
-            if place < 0:
-                raise IndexError(place)
-            names.append(inside[place].name)
-            inside = inside[place].nested_type
-        return self._pool.FindMessageTypeByName(".".join(names))
 
 
 def pool(files: Sequence[FileDescriptorProto]) -> DescriptorPool:
@@ -113,12 +102,19 @@ def message_class(descriptor: Descriptor) -> type[Message]:
     return made
 
 
-def place_of(descriptor: Descriptor) -> list[int]:
-    """Return a message's place in its file, and in the messages around it."""
+def place_of(descriptor: Descriptor, *, with_maps: bool) -> list[int]:
+    """Return a message's place in its file, and in the messages around it.
+
+    Args:
+        descriptor: of the message.
+        with_maps: whether to count the messages that stand for entries of maps, which nobody wrote. Confluent's
+            serializer for Python does, the one for Java does not.
+    """
     around = descriptor.containing_type
     if around is None:
         return [list(descriptor.file.message_types_by_name).index(descriptor.name)]
-    return [*place_of(around), list(around.nested_types_by_name).index(descriptor.name)]
+    beside = [one.name for one in around.nested_types if with_maps or not one.GetOptions().map_entry]
+    return [*place_of(around, with_maps=with_maps), beside.index(descriptor.name)]
 
 
 def from_file(content: bytes) -> str:
@@ -156,7 +152,8 @@ def _compiled(schema: Schema) -> list[FileDescriptorProto]:
         if "No module named" in done.stderr:
             raise RefusedError("a .proto file needs its compiler: pip install 'onelane[protobuf]'")
         if done.returncode != 0 or not made.exists():
-            told = " ".join(done.stderr.replace(f"{folder}/", "").split())
+            lines = [line for line in done.stderr.splitlines() if not _NOISE.match(line)]
+            told = "; ".join(lines).replace(f"{folder}/", "")
             raise SchemaError(f"it is no Protobuf schema: {told}")
         return list(FileDescriptorSet.FromString(made.read_bytes()).file)
 

@@ -61,20 +61,21 @@ def _message(message: DescriptorProto, *, proto3: bool) -> Iterator[str]:
         raise SchemaError(f"{message.name} extends another message, and can't be written again")
     yield f"message {message.name} {{"
     maps = {nested.name: nested for nested in message.nested_type if nested.options.map_entry}
-    for enum in message.enum_type:
-        yield from _indented(_enum(enum))
-    for nested in message.nested_type:
-        if nested.name not in maps:
-            yield from _indented(_message(nested, proto3=proto3))
+    begun: set[int] = set()
     for field in message.field:
         if not _is_one_of(field):
             yield _INDENT + _field(field, maps, proto3=proto3)
-    for place, one_of in enumerate(message.oneof_decl):
-        fields = [field for field in message.field if _is_one_of(field) and field.oneof_index == place]
-        if fields:
-            yield f"{_INDENT}oneof {one_of.name} {{"
-            yield from (2 * _INDENT + f"{_type(field)} {field.name} = {field.number};" for field in fields)
+        elif field.oneof_index not in begun:
+            begun.add(field.oneof_index)
+            together = [one for one in message.field if _is_one_of(one) and one.oneof_index == field.oneof_index]
+            yield f"{_INDENT}oneof {message.oneof_decl[field.oneof_index].name} {{"
+            yield from (2 * _INDENT + f"{_type(one)} {one.name} = {one.number};" for one in together)
             yield f"{_INDENT}}}"
+    for nested in message.nested_type:
+        if nested.name not in maps:
+            yield from _indented(_message(nested, proto3=proto3))
+    for enum in message.enum_type:
+        yield from _indented(_enum(enum))
     yield from (f"{_INDENT}extensions {_range(one.start, one.end)};" for one in message.extension_range)
     yield from (f"{_INDENT}reserved {_range(one.start, one.end)};" for one in message.reserved_range)
     yield from (f'{_INDENT}reserved "{name}";' for name in message.reserved_name)

@@ -56,7 +56,8 @@ def written(name: str, event: Mapping[str, Any], schema: Schema, number: int | N
             for field, value in event.items()
             if value is not None and field in known.DESCRIPTOR.fields_by_name
         }
-        return lead + (b"" if number is None else b"\x00") + known(**fields).SerializeToString()
+        payload: bytes = known(**fields).SerializeToString()
+        return lead + (b"" if number is None else b"\x00") + payload
     return lead + orjson.dumps(event)
 
 
@@ -66,7 +67,10 @@ def protobuf(text: str, name: str = "") -> Any:  # noqa: ANN401 - a class of mes
     with TemporaryDirectory() as folder:
         (Path(folder) / "a.proto").write_text(text)
         made = Path(folder) / "made"
-        code = protoc.main(["", f"-I{folder}", "--include_imports", f"--descriptor_set_out={made}", "a.proto"])
+        common = Path(str(protoc.__file__)).parent / "_proto"
+        code = protoc.main(
+            ["", f"-I{folder}", f"-I{common}", "--include_imports", f"--descriptor_set_out={made}", "a.proto"]
+        )
         assert code == 0, text
         files = FileDescriptorSet.FromString(made.read_bytes()).file
     pool = DescriptorPool()

@@ -166,7 +166,8 @@ def test_lint_says_what_it_found() -> None:
     assert lines[1].startswith("model     delay@")
     assert lines[1].endswith(", in batches")
     assert lines[2].startswith("batch     up to 256 rows (rows), ")
-    assert lines[3] == "topics    flights -> flights-enriched, dead letters to flights-dead"
+    assert lines[3] == "formats   json -> json"
+    assert lines[4] == "topics    flights -> flights-enriched, dead letters to flights-dead"
 
 
 def test_schema_is_the_committed_file() -> None:
