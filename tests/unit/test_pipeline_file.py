@@ -61,7 +61,7 @@ def test_defaults_are_those_of_the_schema(tmp_path: Path) -> None:
         ("topic: in}", "topic: in, start: first}", "2:20: input.start: no such value: 'first'"),
         ("topic: in}", "topic: in put}", "2:9: input.topic: expected `str` matching regex"),
         ("topic: in}", "topic: 5}", "2:9: input.topic: expected `str`, got `int`"),
-        ("topic: in}", "topic: in, format: xml}", "2:20: input.format: no such value: 'xml'; known: avro, json, json_schema, protobuf, raw"),
+        ("topic: in}", "topic: in, format: jso}", "2:20: input.format: no such value: 'jso'; did you mean `json`?"),
         ("field: answer", "field: [a]", "3:22: output.field: expected `str`, got `array`"),
         ("kind: number}\n      -", "kind: nubmer}\n      -",
          "9:20: model.inputs.x[0].kind: no such kind: 'nubmer'; did you mean `number`?"),
