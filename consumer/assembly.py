@@ -23,8 +23,8 @@ from consumer.model.tensors import Interpreter
 from consumer.operate.memory import cost
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.load import PipelineFile
+from consumer.pipeline.paths import is_part
 from consumer.pipeline.spec import Pipeline
-from consumer.records.parts import is_part
 from consumer.records.predictions import OutputColumn, Predictions
 from consumer.records.schemas import Registry
 from consumer.records.values import predictions_of, value_of

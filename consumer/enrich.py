@@ -12,7 +12,8 @@ from consumer.deadletter.causes import Code, clipped
 from consumer.features.plan import ColumnPlan
 from consumer.isolate import isolate
 from consumer.model.tensors import Array, Interpreter
-from consumer.records.parts import Parts, is_part
+from consumer.pipeline.paths import is_part
+from consumer.records.parts import Parts
 from consumer.records.reader import Reader
 from consumer.records.writer import Writer
 from consumer.types import Cause, DeadLetter, Enriched, Event, Result, Stage

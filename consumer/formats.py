@@ -9,6 +9,7 @@ import msgspec
 
 from consumer.exits import RefusedError
 from consumer.pipeline.load import PipelineFile
+from consumer.pipeline.paths import parse
 from consumer.pipeline.spec import Pipeline
 from consumer.records.dialect import Dialect, Rules
 from consumer.records.envelope import Bare, Wire, prefix
@@ -88,7 +89,7 @@ def _rules(spec: Pipeline, fields: Mapping[str, Any]) -> Rules:
     output = spec.output
     as_json = spec.output_format in _TEXT and output.layout != "only"
     return Rules(
-        finite=None if as_json else frozenset(re.split(r"[.\[]", field, maxsplit=1)[0] for field in fields),
+        finite=None if as_json else frozenset(str(parse(field)[0]) for field in fields),
         forbidden=output.field if output.layout == "merge" and output.existing == "dead_letter" else None,
         registry=bool(spec.registry),
         message=spec.input.message or "",

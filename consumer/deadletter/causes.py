@@ -18,6 +18,7 @@ class Code(StrEnum):
     MISSING = "Missing"
     UNKNOWN_CATEGORY = "UnknownCategory"
     BAD_TIME = "BadTime"
+    WRONG_LENGTH = "WrongLength"
     OUT_OF_RANGE = "OutOfRange"
     NOT_INTEGER = "NotInteger"
     NOT_FINITE = "NotFinite"
@@ -38,6 +39,7 @@ MEANINGS: Final = {
     Code.MISSING: "a field is absent or null and has no `missing`",
     Code.UNKNOWN_CATEGORY: "a value is not in the vocabulary and `unknown` is not set",
     Code.BAD_TIME: "not an RFC 3339 time",
+    Code.WRONG_LENGTH: "a list or bytes of another length than the tensor takes",
     Code.OUT_OF_RANGE: "outside `range`, or more than the tensor's type can hold",
     Code.NOT_INTEGER: "a fraction for an integer tensor",
     Code.NOT_FINITE: "the model answered NaN or infinity, or an Avro or Protobuf event holds one",

@@ -1,5 +1,6 @@
 """kind: category."""
 
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -8,47 +9,82 @@ import numpy as np
 from consumer.deadletter.causes import Code
 from consumer.features.column import Floats, absent_cause, cause
 from consumer.pipeline.features import CategoryFeature
-from consumer.pipeline.vocabulary import Key, keys
+from consumer.pipeline.vocabulary import Key, canonical, keys
 from consumer.types import Cause
 
 _NO_ENTRY: Final = -1
+# Buckets of keys met lately: of identifiers there is no end.
+_REMEMBERED: Final = 65536
 
 
 class CategoryColumn:
-    """A string or number as its index in the vocabulary."""
-
-    accepts: Any = str | int | float | None
-    width = 1
+    """A string or number as its index in the vocabulary or its bucket, or as one number for each of these."""
 
     def __init__(self, feature: CategoryFeature) -> None:
         if isinstance(feature.vocabulary, str):
             raise TypeError(f"the vocabulary {feature.vocabulary!r} has not been read")
         self.field = feature.field
-        self._entries = list(feature.vocabulary)
+        self.accepts: Any = list[str | int | float] | None if feature.multi_hot else str | int | float | None
+        self._hot = feature.one_hot or feature.multi_hot
+        self._many = feature.multi_hot
+        self._entries = feature.vocabulary
         self._unknown = _NO_ENTRY if feature.unknown is None else feature.unknown
-        self._index = _Index(self._entries, 1 if feature.unknown == 0 else 0, self._unknown)
-        if feature.missing is not None:
-            self._index[None] = self._index[feature.missing]
-        elif feature.unknown is not None:
-            self._index[None] = feature.unknown
+        self._index: dict[Key | None, int]
+        if feature.buckets is None:
+            self._index = _Index(feature.vocabulary or (), 1 if feature.unknown == 0 else 0, self._unknown)
+            self.highest = max(self._index.values(), default=0)
+        else:
+            self._index = _Buckets(feature.buckets)
+            self.highest = feature.buckets - 1
+        self._missing = self._unknown if feature.missing is None else self._index[feature.missing]
+        self._index[None] = self._missing
+        self.highest = max(self.highest, self._unknown)
+        self.width = self.highest + 1 if self._hot else 1
 
     @property
-    def highest(self) -> int:
-        """The highest index; the lowest is 0."""
-        return max(self._index.values())
+    def indices(self) -> bool:
+        """Whether the column holds indices, from 0 to ``highest``."""
+        return not self._hot
 
     def numbers(self, values: Sequence[Any], bad: dict[int, Cause]) -> Floats:
-        """Return the column of indices."""
+        """Return the column of indices, or (rows, width) of 0 and 1."""
+        if self._many:
+            return self._each_hot(values, bad)
         indices = list(map(self._index.__getitem__, values))
-        if self._unknown == _NO_ENTRY and _NO_ENTRY in indices:
+        if _NO_ENTRY in indices:
             for row, index in enumerate(indices):
                 if index == _NO_ENTRY:
                     bad.setdefault(row, self._no_entry(values[row]))
-        return np.array(indices, dtype=np.float64)
+                    indices[row] = 0
+        if not self._hot:
+            return np.array(indices, dtype=np.float64)
+        return np.eye(self.width)[indices]
 
     def samples(self, count: int, random: np.random.Generator) -> list[Any]:
         """Return entries of the vocabulary, as numbers where they can be: another kind may read the field too."""
-        return [keys(self._entries[place])[-1] for place in random.integers(0, len(self._entries), count)]
+        if self._many:
+            return [self._some(int(many), random) for many in random.integers(0, 4, count)]
+        return self._some(count, random)
+
+    def _some(self, count: int, random: np.random.Generator) -> list[Any]:
+        entries = self._entries
+        if entries is None:
+            return list(random.integers(0, 2**31, count).tolist())
+        return [keys(entries[place])[-1] for place in random.integers(0, len(entries), count)]
+
+    def _each_hot(self, values: Sequence[Any], bad: dict[int, Cause]) -> Floats:
+        matrix = np.zeros((len(values), self.width))
+        for row, value in enumerate(values):
+            if value is None and self._missing == _NO_ENTRY:
+                bad.setdefault(row, absent_cause(self.field))
+                continue
+            for key in (None,) if value is None else value:
+                index = self._index[key]
+                if index == _NO_ENTRY:
+                    bad.setdefault(row, self._no_entry(key))
+                else:
+                    matrix[row, index] = 1
+        return matrix
 
     def _no_entry(self, value: object) -> Cause:
         if value is None:
@@ -70,3 +106,20 @@ class _Index(dict[Key | None, int]):
 
     def __missing__(self, key: object) -> int:
         return self._unknown
+
+
+class _Buckets(dict[Key | None, int]):
+    """The bucket of each key: CRC-32 (ISO 3309, as zlib's) of its canonical text in UTF-8, modulo their number."""
+
+    def __init__(self, buckets: int) -> None:
+        super().__init__()
+        self._buckets = buckets
+
+    def __missing__(self, key: Key) -> int:
+        bucket = zlib.crc32(canonical(key).encode()) % self._buckets
+        if len(self) >= _REMEMBERED:
+            absent = self[None]
+            self.clear()
+            self[None] = absent
+        self[key] = bucket
+        return bucket

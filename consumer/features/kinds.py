@@ -4,8 +4,17 @@ from consumer.features.boolean import BooleanColumn
 from consumer.features.category import CategoryColumn
 from consumer.features.column import Column
 from consumer.features.number import NumberColumn
+from consumer.features.numbers import NumbersColumn
+from consumer.features.present import PresentColumn
 from consumer.features.time import TimeColumn
-from consumer.pipeline.features import BooleanFeature, CategoryFeature, Feature, NumberFeature
+from consumer.pipeline.features import (
+    BooleanFeature,
+    CategoryFeature,
+    Feature,
+    NumberFeature,
+    NumbersFeature,
+    PresentFeature,
+)
 
 
 def make_column(feature: Feature) -> Column:
@@ -16,4 +25,8 @@ def make_column(feature: Feature) -> Column:
         return BooleanColumn(feature)
     if isinstance(feature, CategoryFeature):
         return CategoryColumn(feature)
+    if isinstance(feature, PresentFeature):
+        return PresentColumn(feature)
+    if isinstance(feature, NumbersFeature):
+        return NumbersColumn(feature)
     return TimeColumn(feature)

@@ -27,7 +27,8 @@ class Matrix:
         self._integer = kind in "iu" and not tensor.scale
         # Indices of a vocabulary are whole and in range as they come.
         self._indices = self._integer and all(
-            isinstance(column, CategoryColumn) and column.highest <= np.iinfo(tensor.dtype).max for column in columns
+            isinstance(column, CategoryColumn) and column.indices and column.highest <= np.iinfo(tensor.dtype).max
+            for column in columns
         )
         # Quantised and boolean tensors are made from float32.
         self._float = tensor.dtype if kind == "f" else "float32"

@@ -99,6 +99,8 @@ class ColumnPlan:
             column_values = list(values[field])
             for row, value in enumerate(column_values):
                 for source in sources:
+                    if source.accepts is Any:
+                        continue
                     try:
                         msgspec.convert(value, source.accepts)
                     except msgspec.ValidationError as error:

@@ -5,11 +5,19 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from consumer.pipeline.features import CategoryFeature, Feature, NumberFeature, TimeFeature
+from consumer.pipeline.features import (
+    CategoryFeature,
+    Feature,
+    NumberFeature,
+    NumbersFeature,
+    PresentFeature,
+    TimeFeature,
+)
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.findings import Path as Where
 from consumer.pipeline.formats import formats
 from consumer.pipeline.outputs import OverOutput
+from consumer.pipeline.paths import PARTS, is_part, known_part, parse
 from consumer.pipeline.spec import Pipeline
 from consumer.pipeline.vocabulary import Key, keys
 
@@ -91,7 +99,7 @@ def _names(spec: Pipeline) -> Iterator[Finding]:
     output = spec.output
     if output.layout == "nest" and output.field == "event":
         yield Finding(("output", "field"), "layout nest puts the event there", "choose another")
-    read = {feature.field for _, feature in _each_feature(spec)}
+    read = {_first(feature.field) for _, feature in _each_feature(spec)}
     if output.layout == "merge" and output.existing == "dead_letter" and output.field in read:
         yield Finding(
             ("output", "field"),
@@ -120,10 +128,35 @@ def _each_feature(spec: Pipeline) -> Iterator[tuple[Where, Feature]]:
             yield where, features
 
 
+def _first(field: str) -> str:
+    """Return the name of the event's own field that a path begins with."""
+    try:
+        return field if is_part(field) else str(parse(field)[0])
+    except ValueError:  # which is a finding of its own
+        return field
+
+
+def _field(field: str, where: Where) -> Iterator[Finding]:
+    if is_part(field):
+        if not known_part(field):
+            hint = f"known: {', '.join(PARTS)}NAME; a field of the event: " + f'["{field}"]'
+            yield Finding((*where, "field"), f"the record has no part {field}", hint)
+        return
+    try:
+        parse(field)
+    except ValueError as error:
+        yield Finding((*where, "field"), str(error), 'such as user.country, items[0].price or ["a.b"]')
+
+
 def _feature(feature: Feature, where: Where) -> list[Finding]:
+    findings = list(_field(feature.field, where))
+    if isinstance(feature, PresentFeature):
+        return findings
     if isinstance(feature, CategoryFeature):
-        return _category(feature, where)
-    findings = [
+        return findings + _category(feature, where)
+    if isinstance(feature, NumbersFeature):
+        return findings + _lengths(feature, where)
+    findings += [
         Finding((*where, name), f"must be a finite number, not {amount}")
         for name, amount in (("mean", feature.mean), ("std", feature.std), ("missing", feature.missing))
         if amount is not None and not math.isfinite(amount)
@@ -137,14 +170,33 @@ def _feature(feature: Feature, where: Where) -> list[Finding]:
     # An end may be infinite; NaN is never in order.
     if isinstance(feature, NumberFeature) and feature.range is not None and not feature.range[0] <= feature.range[1]:
         findings.append(Finding((*where, "range"), "the lowest is above the highest"))
+    if isinstance(feature, NumberFeature) and feature.clip is not None and not feature.clip[0] <= feature.clip[1]:
+        findings.append(Finding((*where, "clip"), "the lowest is above the highest"))
+    return findings
+
+
+def _lengths(feature: NumbersFeature, where: Where) -> list[Finding]:
+    findings = []
+    for name, given in (("mean", feature.mean), ("std", feature.std)):
+        amounts = given if isinstance(given, list) else [given]
+        if isinstance(given, list) and len(given) != feature.length:
+            findings.append(Finding((*where, name), f"{len(given)} numbers, where `length` is {feature.length}"))
+        if not all(map(math.isfinite, amounts)) or (name == "std" and min(amounts, default=1) <= 0):
+            findings.append(Finding((*where, name), f"must be finite{' and above 0' if name == 'std' else ''}"))
     return findings
 
 
 def _category(feature: CategoryFeature, where: Where) -> list[Finding]:
     findings: list[Finding] = []
     entries = feature.vocabulary
+    if (entries is None) == (feature.buckets is None):
+        findings.append(Finding(where, "give one of `vocabulary` and `buckets`"))
+    if feature.one_hot and feature.multi_hot:
+        findings.append(Finding((*where, "multi_hot"), "is for lists, one_hot for single entries", "leave one out"))
+    if feature.buckets is not None and feature.unknown is not None:
+        findings.append(Finding((*where, "unknown"), "every key has a bucket", "leave it out"))
     if not isinstance(entries, list):
-        return findings  # its file could not be read, which is a finding already
+        return findings  # there is none, or its file could not be read, which is a finding already
     if not entries:
         findings.append(Finding((*where, "vocabulary"), "is empty"))
     seen: dict[Key, int] = {}

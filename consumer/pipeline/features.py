@@ -4,12 +4,13 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from consumer.pipeline.section import FieldName, Spec, text
+from consumer.pipeline.section import FieldPath, Spec
+from consumer.pipeline.section import text as words
 
 
 class _Scaled(Spec, frozen=True, kw_only=True):
-    field: FieldName
-    mean: Annotated[float, text("Taken off the value.")] = 0.0
+    field: FieldPath
+    mean: Annotated[float, words("Taken off the value.")] = 0.0
     std: Annotated[float, msgspec.Meta(gt=0, description="The value is divided by it, after the mean.")] = 1.0
 
 
@@ -18,38 +19,56 @@ class NumberFeature(_Scaled, frozen=True, kw_only=True, tag_field="kind", tag="n
 
     missing: Annotated[
         float | None,
-        text("Stands in for an absent or null field; without it such an event is a dead letter."),
+        words("Stands in for an absent or null field; without it such an event is a dead letter."),
     ] = None
     range: Annotated[
         tuple[float, float] | None,
-        text("Lowest and highest value allowed; outside it the event is a dead letter."),
+        words("Lowest and highest value allowed; outside it the event is a dead letter."),
+    ] = None
+    text: Annotated[Literal["refuse", "allow"], words('Whether a number may be written as text, such as "12.5".')] = (
+        "refuse"
+    )
+    clip: Annotated[
+        tuple[float, float] | None, words("What is below the lowest or above the highest counts as that one.")
+    ] = None
+    transform: Annotated[
+        Literal["log1p", "log", "sqrt"] | None,
+        words("Of the clipped value, before mean and std; a value that has none is a dead letter."),
     ] = None
 
 
 class BooleanFeature(_Scaled, frozen=True, kw_only=True, tag_field="kind", tag="boolean"):
     """A JSON boolean, as 0 or 1."""
 
-    missing: Annotated[bool | None, text("Stands in for an absent or null field.")] = None
+    missing: Annotated[bool | None, words("Stands in for an absent or null field.")] = None
 
 
 class CategoryFeature(Spec, frozen=True, kw_only=True, tag_field="kind", tag="category"):
-    """A string or number, as its index in a vocabulary."""
+    """A string or number, as its index in a vocabulary or as one of a number of buckets."""
 
-    field: FieldName
+    field: FieldPath
     vocabulary: Annotated[
-        str | list[str | int | float],
-        text("The entries in order, or the path of a file with one entry a line, relative to the pipeline file."),
-    ]
+        str | list[str | int | float] | None,
+        words("The entries in order, or the path of a file with one entry a line, relative to the pipeline file."),
+    ] = None
+    buckets: Annotated[
+        Annotated[int, msgspec.Meta(ge=1, le=2**24)] | None,
+        words("Instead of a vocabulary: their number; a key's is the CRC-32 of its text in UTF-8, modulo that."),
+    ] = None
+    one_hot: Annotated[bool, words("One column for each index, 1 in the entry's and 0 in the others.")] = False
+    multi_hot: Annotated[bool, words("As one_hot, for a field that is a list of entries: 1 for each of them.")] = (
+        False
+    )
     unknown: Annotated[
         int | None,
-        text(
+        words(
             "Index of a value that is not in the vocabulary: 0 (entries then begin at 1) or the number of entries. "
             "Without it such an event is a dead letter."
         ),
     ] = None
     missing: Annotated[
         str | int | float | None,
-        text("The entry that stands in for an absent or null field; by default it counts as unknown."),
+        words("The key that stands in for an absent or null field; by default it counts as unknown."),
     ] = None
 
 
@@ -61,9 +80,29 @@ class TimeFeature(_Scaled, frozen=True, kw_only=True, tag_field="kind", tag="tim
 
     part: TimePart
     zone: Annotated[
-        str, text("IANA time zone in which the part is read; a time without offset is taken to be in it.")
+        str, words("IANA time zone in which the part is read; a time without offset is taken to be in it.")
     ] = "UTC"
-    missing: Annotated[float | None, text("Value of the part that stands in for an absent or null field.")] = None
+    missing: Annotated[float | None, words("Value of the part that stands in for an absent or null field.")] = None
 
 
-Feature: TypeAlias = NumberFeature | BooleanFeature | CategoryFeature | TimeFeature
+class PresentFeature(Spec, frozen=True, kw_only=True, tag_field="kind", tag="present"):
+    """1 where the field is there and not null, else 0: a mask beside another feature's `missing`."""
+
+    field: FieldPath
+
+
+class NumbersFeature(Spec, frozen=True, kw_only=True, tag_field="kind", tag="numbers"):
+    """A list of numbers of one length, each as (value - mean) / std; of another length, a dead letter."""
+
+    field: FieldPath
+    length: Annotated[int, msgspec.Meta(ge=1, le=2**20, description="How many numbers the list has.")]
+    mean: Annotated[float | list[float], words("Taken off each value; a list has one for each.")] = 0.0
+    std: Annotated[float | list[float], words("Each is divided by it, after the mean; a list has one for each.")] = (
+        1.0
+    )
+
+
+ColumnFeature: TypeAlias = (
+    NumberFeature | BooleanFeature | CategoryFeature | TimeFeature | PresentFeature | NumbersFeature
+)
+Feature: TypeAlias = ColumnFeature

@@ -14,6 +14,14 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A section of the pipeline file; unknown fields are refused."""
 
 
+FieldPath = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[^\\\x00-\x1f\ud800-\udfff]+$(?!\n)",
+        description='A field of the event: `user.country`, `items[0].price`, `["a.b"]`; or a part of the record: '
+        "@value, @key, @timestamp, @headers.name.",
+    ),
+]
 FieldName = Annotated[
     # msgspec refuses such names in a typed struct, and JSON needs them escaped: a byte-wise merge would not see them.
     str,

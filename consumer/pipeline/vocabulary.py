@@ -23,12 +23,13 @@ def read_entries(path: Path) -> list[str]:
 
 def keys(entry: Key) -> list[Key]:
     """Return what finds an entry: its text, and the number that it may be (12 and 12.0 are equal and hash alike)."""
-    text = _canonical(entry)
+    text = canonical(entry)
     number = _number(text)
     return [text] if number is None else [text, number]
 
 
-def _canonical(entry: Key) -> str:
+def canonical(entry: Key) -> str:
+    """Return the text that stands for an entry: 12, 12.0 and "12" are "12"."""
     if isinstance(entry, float) and entry.is_integer():
         return str(int(entry))
     return str(entry)

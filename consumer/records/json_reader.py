@@ -14,6 +14,7 @@ import numpy as np
 
 from consumer.deadletter.causes import Code, clipped
 from consumer.records.reader import Bad
+from consumer.records.rows import Rows
 from consumer.types import Cause, Stage
 
 # Deeper events are refused. Far below Python's recursion limit, so that the answer never depends on the stack.
@@ -30,25 +31,19 @@ class JsonReader:
     """Decodes batches of values.
 
     Args:
-        fields: name -> type to decode it as. ``None`` must be among the types: absent and null are the same.
-        forbidden: a field that must not be there, if any.
+        fields: path -> type to decode it as. ``None`` must be among the types: absent and null are the same.
+        forbidden: a top-level field that must not be there, if any.
     """
 
     def __init__(self, fields: Mapping[str, Any], forbidden: str | None = None) -> None:
-        attributes = {name: f"f{number}" for number, name in enumerate(fields)}
-        declared: list[Any] = [(attributes[name], kind, None) for name, kind in fields.items()]
-        names = {attribute: name for name, attribute in attributes.items()}
+        made = Rows(fields, forbidden)
         self._forbidden = forbidden
-        self._has_forbidden: Callable[[Row], Any] | None = None
-        if forbidden is not None:
-            if forbidden in fields:
-                raise ValueError(f"{forbidden!r} is both read and forbidden")
-            declared.append(("forbidden", msgspec.Raw | msgspec.UnsetType, msgspec.UNSET))
-            names["forbidden"] = forbidden
-            self._has_forbidden = attrgetter("forbidden")
-        row = msgspec.defstruct("Row", declared, rename=names, gc=False)
-        self._decode = msgspec.json.Decoder(row).decode
-        self._getters = {name: attrgetter(attribute) for name, attribute in attributes.items()}
+        self._has_forbidden: Callable[[Row], Any] | None = None if forbidden is None else attrgetter("forbidden")
+        self._decode = msgspec.json.Decoder(made.kind).decode
+        self._getters = made.getters
+        self._late = {field: (f"late{number}", made.getters[field]) for number, field in enumerate(made.late)}
+        for field, (attribute, _) in self._late.items():
+            self._getters[field] = attrgetter(attribute)
 
     def read(self, values: Sequence[bytes | None]) -> tuple[list[Row], Bad]:
         """Decode values.
@@ -83,6 +78,9 @@ class JsonReader:
             if not _is_text(joined, values):
                 return None
             rows: list[Row] = list(map(self._decode, values))  # type: ignore[arg-type]  # no tombstone is left
+            for attribute, get in self._late.values():
+                for row in rows:
+                    setattr(row, attribute, get(row))
         except (msgspec.DecodeError, UnicodeDecodeError, TypeError):
             return None
         if self._has_forbidden is not None and list(map(self._has_forbidden, rows)).count(msgspec.UNSET) < len(rows):
@@ -106,6 +104,11 @@ class JsonReader:
         return self._allowed(row)
 
     def _allowed(self, row: Row) -> Row | Cause:
+        for field, (attribute, get) in self._late.items():
+            try:
+                setattr(row, attribute, get(row))
+            except msgspec.ValidationError as error:
+                return msgspec.structs.replace(_invalid(error), field=field)
         if self._has_forbidden is not None and self._has_forbidden(row) is not msgspec.UNSET:
             return _cause(Code.FIELD_EXISTS, "the event already has the output field", self._forbidden)
         return row

@@ -13,21 +13,9 @@ from consumer.deadletter.causes import Code, clipped
 from consumer.records.reader import Bad
 from consumer.types import Cause, Event, Stage
 
-MARK: Final = "@"
 _HEADERS: Final = "@headers."
-_WHOLE: Final = ("@value", "@key", "@timestamp")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_TIMESTAMP: Final = 0
-
-
-def is_part(field: str) -> bool:
-    """Return whether a field is a part of the record, not of its value."""
-    return field.startswith(MARK)
-
-
-def known_part(field: str) -> bool:
-    """Return whether there is such a part."""
-    return field in _WHOLE or (len(field) > len(_HEADERS) and field.startswith(_HEADERS))
 
 
 class Parts:
@@ -76,8 +64,8 @@ def _milliseconds(event: Event) -> int | None:
 
 
 def _typed(part: bytes | int | None, accepts: Any) -> Any:  # noqa: ANN401
-    if part is None:
-        return None
+    if part is None or accepts is Any:
+        return part
     kinds = get_args(accepts) or (accepts,)
     if isinstance(part, int):
         if int in kinds or float in kinds:

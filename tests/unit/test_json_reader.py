@@ -198,10 +198,10 @@ def test_a_field_is_not_both_read_and_forbidden() -> None:
 
 def test_names_that_are_no_identifiers_are_read() -> None:
     """A field may have any name that JSON allows."""
-    made = JsonReader({"user id": float | None, "class": float | None, "ü.x[0]": float | None})
+    made = JsonReader({"user id": float | None, "class": float | None, '["ü.x[0]"]': float | None})
     rows, bad = made.read(['{"user id":1,"class":2,"ü.x[0]":3}'.encode()])
     assert bad == {}
-    assert [made.column(rows, name) for name in ("user id", "class", "ü.x[0]")] == [[1.0], [2.0], [3.0]]
+    assert [made.column(rows, name) for name in ("user id", "class", '["ü.x[0]"]')] == [[1.0], [2.0], [3.0]]
 
 
 def test_a_bad_event_leaves_its_batch_alone() -> None:
