@@ -24,7 +24,7 @@ FLIGHTS: Final = Path(__file__).parents[1] / "examples" / "flights"
 ROWS: Final = 512
 CHECKPOINT: Final = 0.1
 NEW_YORK: Final = ZoneInfo("America/New_York")
-PROVENANCE: Final = b',"model":"delay@525033bf","pipeline":"flight-delays@7df1e8a6"}}'
+PROVENANCE: Final = b',"model":"delay@525033bf","pipeline":"flight-delays@3d931c4f"}}'
 
 
 class Flight(msgspec.Struct, gc=False):

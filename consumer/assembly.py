@@ -25,7 +25,8 @@ from consumer.pipeline.findings import Finding
 from consumer.pipeline.load import PipelineFile
 from consumer.pipeline.paths import is_part
 from consumer.pipeline.spec import Pipeline
-from consumer.records.predictions import OutputColumn, Predictions
+from consumer.records.answers import OutputColumn
+from consumer.records.predictions import Predictions
 from consumer.records.schemas import Registry
 from consumer.records.values import predictions_of, value_of
 

@@ -9,10 +9,10 @@ from consumer.model.file import Signature
 from consumer.model.tensors import Tensor
 from consumer.pipeline.features import Feature
 from consumer.pipeline.findings import Finding, Path, nearest
-from consumer.pipeline.outputs import OutputField, OverOutput
+from consumer.pipeline.outputs import LabelOutput, NumberOutput, NumbersOutput, OutputField, OverOutput, TopOutput
 from consumer.pipeline.spec import Pipeline
-from consumer.records.predictions import NumberColumn as NumberPrediction
-from consumer.records.predictions import OutputColumn, OverColumn
+from consumer.records.answers import LabelColumn, NumbersColumn, OutputColumn, OverColumn, TopColumn
+from consumer.records.answers import NumberColumn as NumberPrediction
 
 _INPUT_TYPES = frozenset({"float32", "float64", "float16", "int8", "uint8", "int16", "int32", "int64", "bool"})
 _OUTPUT_TYPES = _INPUT_TYPES - {"bool"}
@@ -77,26 +77,50 @@ def fit_outputs(spec: Pipeline, signature: Signature, findings: list[Finding]) -
             hint = nearest(output.tensor, known)
             findings.append(Finding((*path, "tensor"), f"the model has no output `{output.tensor}`", hint))
             continue
-        index = _index(tensor, output, path, findings)
-        columns[name] = (
-            OverColumn(output.tensor, index, output.threshold)
-            if isinstance(output, OverOutput)
-            else NumberPrediction(output.tensor, index)
-        )
+        before = len(findings)
+        _check_output(tensor, output, path, findings)
+        if len(findings) == before:
+            columns[name] = _output_column(output)
     return columns
 
 
-def _index(tensor: Tensor, output: OutputField, path: Path, findings: list[Finding]) -> int:
+def _check_output(tensor: Tensor, output: OutputField, path: Path, findings: list[Finding]) -> None:
     if tensor.dtype not in _OUTPUT_TYPES:
         findings.append(Finding(path, f"the model's output {tensor} holds no numbers"))
     if any(size < 0 for size in tensor.shape[1:]):
         findings.append(Finding(path, f"the model's output {tensor} varies in more than the number of rows"))
-    elif output.index is None and tensor.width > 1:
-        findings.append(
-            Finding(path, f"the model's output {tensor} has {tensor.width} values a row", "say which: `index:`")
-        )
-    elif output.index is not None and output.index >= tensor.width:
-        findings.append(
-            Finding((*path, "index"), f"the model's output {tensor} has {tensor.width} values a row, from 0")
-        )
-    return output.index or 0
+        return
+    if isinstance(output, NumberOutput | OverOutput):
+        if output.index is None and tensor.width > 1:
+            findings.append(
+                Finding(path, f"the model's output {tensor} has {tensor.width} values a row", "say which: `index:`")
+            )
+        elif output.index is not None and output.index >= tensor.width:
+            findings.append(
+                Finding((*path, "index"), f"the model's output {tensor} has {tensor.width} values a row, from 0")
+            )
+    if isinstance(output, LabelOutput | TopOutput):
+        if tensor.width == 1:
+            hint = "use `over`, or `number`"
+            findings.append(Finding(path, f"the model's output {tensor} has one value a row: no choice", hint))
+        if output.labels is not None and len(output.labels) != tensor.width:
+            findings.append(
+                Finding((*path, "labels"), f"{len(output.labels)} labels for {tensor}, {tensor.width} wide")
+            )
+    if isinstance(output, TopOutput) and output.k > tensor.width:
+        findings.append(Finding((*path, "k"), f"the model's output {tensor} has {tensor.width} values a row"))
+
+
+def _output_column(output: OutputField) -> OutputColumn:
+    if isinstance(output, OverOutput):
+        return OverColumn(output.tensor, output.index or 0, output.threshold, output.apply)
+    if isinstance(output, NumbersOutput):
+        return NumbersColumn(output.tensor, output.apply)
+    if isinstance(output, NumberOutput):
+        return NumberPrediction(output.tensor, output.index or 0, output.apply)
+    labels = output.labels
+    if isinstance(labels, str):
+        raise TypeError(f"the labels {labels!r} have not been read")
+    if isinstance(output, TopOutput):
+        return TopColumn(output.tensor, output.k, labels, output.apply)
+    return LabelColumn(output.tensor, labels)

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -13,6 +14,7 @@ from consumer.pipeline.contradictions import contradictions
 from consumer.pipeline.features import CategoryFeature, Feature
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.findings import Path as Where
+from consumer.pipeline.outputs import LabelledOutput
 from consumer.pipeline.source import Source
 from consumer.pipeline.spec import Pipeline
 from consumer.pipeline.vocabulary import Key, read_entries
@@ -62,7 +64,7 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> PipelineFil
     findings = source.findings
     spec = build(source.tree, Pipeline, (), findings)
     if spec is not None:
-        spec = _with_vocabularies(spec, path.parent, findings)
+        spec = _with_labels(_with_vocabularies(spec, path.parent, findings), path.parent, findings)
         schema = _schema(spec, path.parent, findings)
         findings += contradictions(spec)
     if findings or spec is None:
@@ -91,13 +93,8 @@ def _with_vocabularies(spec: Pipeline, directory: Path, findings: list[Finding])
     def read(feature: Feature, where: Where) -> Feature:
         if not isinstance(feature, CategoryFeature) or not isinstance(feature.vocabulary, str):
             return feature
-        file = directory / feature.vocabulary
-        try:
-            entries = read_entries(file)
-        except (OSError, UnicodeDecodeError) as error:
-            findings.append(Finding((*where, "vocabulary"), f"{file} can't be read: {error}"))
-            return feature
-        return msgspec.structs.replace(feature, vocabulary=list[Key](entries))
+        entries = _entries(directory / feature.vocabulary, (*where, "vocabulary"), findings)
+        return feature if entries is None else msgspec.structs.replace(feature, vocabulary=list[Key](entries))
 
     inputs: dict[str, list[Feature] | Feature] = {}
     for tensor, features in spec.model.inputs.items():
@@ -108,6 +105,23 @@ def _with_vocabularies(spec: Pipeline, directory: Path, findings: list[Finding])
             else read(features, where)
         )
     return msgspec.structs.replace(spec, model=msgspec.structs.replace(spec.model, inputs=inputs))
+
+
+def _with_labels(spec: Pipeline, directory: Path, findings: list[Finding]) -> Pipeline:
+    outputs = dict(spec.model.outputs)
+    for name, output in spec.model.outputs.items():
+        if isinstance(output, LabelledOutput) and isinstance(output.labels, str):
+            labels = _entries(directory / output.labels, ("model", "outputs", name, "labels"), findings)
+            outputs[name] = msgspec.structs.replace(output, labels=labels)
+    return msgspec.structs.replace(spec, model=msgspec.structs.replace(spec.model, outputs=outputs))
+
+
+def _entries(file: Path, where: Where, findings: list[Finding]) -> list[str] | None:
+    try:
+        return read_entries(file)
+    except (OSError, UnicodeDecodeError) as error:
+        findings.append(Finding(where, f"{file} can't be read: {error}"))
+        return None
 
 
 def _fingerprint(spec: Pipeline, schema: bytes | None) -> str:
@@ -124,7 +138,23 @@ def _fingerprint(spec: Pipeline, schema: bytes | None) -> str:
         spec.output.field,
         spec.output.number,
         spec.output.existing,
-        spec.model.inputs,
-        spec.model.outputs,
+        _said(spec.model.inputs),
+        _said(spec.model.outputs),
     )
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:8]
+
+
+def _said(section: Any) -> Any:  # noqa: ANN401 - a section holds anything
+    """Return a section without its defaults: a field that a later version adds makes no pipeline another."""
+    if isinstance(section, dict):
+        return {name: _said(value) for name, value in section.items()}
+    if isinstance(section, list):
+        return [_said(value) for value in section]
+    if not isinstance(section, msgspec.Struct):
+        return section
+    said = {"kind": section.__struct_config__.tag}
+    for field in msgspec.structs.fields(section):
+        value = getattr(section, field.name)
+        if field.required or value != field.default:
+            said[field.name] = _said(value)
+    return said

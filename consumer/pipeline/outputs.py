@@ -1,6 +1,6 @@
 """The kinds of output in a pipeline file: what is read from the model's tensors."""
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -9,20 +9,52 @@ from consumer.pipeline.section import Spec, text
 
 class _TensorOutput(Spec, frozen=True, kw_only=True):
     tensor: Annotated[str, text("The output's name in the model's signature.")]
+    apply: Annotated[
+        Literal["softmax", "sigmoid"] | None,
+        text("Of all of the row's values (softmax) or of each (sigmoid), for models that answer with logits."),
+    ] = None
+
+
+class _OneValue(_TensorOutput, frozen=True, kw_only=True):
     index: Annotated[
         Annotated[int, msgspec.Meta(ge=0)] | None,
         text("Which of the row's values; not needed where there is one."),
     ] = None
 
 
-class NumberOutput(_TensorOutput, frozen=True, kw_only=True, tag_field="kind", tag="number"):
+class NumberOutput(_OneValue, frozen=True, kw_only=True, tag_field="kind", tag="number"):
     """The value of an output tensor."""
 
 
-class OverOutput(_TensorOutput, frozen=True, kw_only=True, tag_field="kind", tag="over"):
+class OverOutput(_OneValue, frozen=True, kw_only=True, tag_field="kind", tag="over"):
     """Whether the value of an output tensor is over a threshold."""
 
     threshold: float
 
 
-OutputField: TypeAlias = NumberOutput | OverOutput
+class NumbersOutput(_TensorOutput, frozen=True, kw_only=True, tag_field="kind", tag="numbers"):
+    """All of the row's values, as a list."""
+
+
+class _Labelled(_TensorOutput, frozen=True, kw_only=True):
+    labels: Annotated[
+        str | list[str] | None,
+        text(
+            "The values' names in order, or the path of a file with one a line, relative to the pipeline file; "
+            "without them a value's place, from 0, stands for it."
+        ),
+    ] = None
+
+
+class LabelOutput(_Labelled, frozen=True, kw_only=True, tag_field="kind", tag="label"):
+    """The label of the row's largest value; of equal ones, the first's."""
+
+
+class TopOutput(_Labelled, frozen=True, kw_only=True, tag_field="kind", tag="top"):
+    """The labels of the row's largest values with their scores, largest first: [{"label": …, "score": …}, …]."""
+
+    k: Annotated[int, msgspec.Meta(ge=1, description="How many.")]
+
+
+LabelledOutput: TypeAlias = LabelOutput | TopOutput
+OutputField: TypeAlias = NumberOutput | OverOutput | NumbersOutput | LabelOutput | TopOutput

@@ -1,56 +1,16 @@
-"""Outputs to JSON, a column at a time: numbers of a whole batch are formatted in one call.
-
-A float32 is written with the fewest digits that give it back (9.31, not 9.3100004196167).
-"""
+"""Outputs to JSON: all output fields and the provenance, one object a row."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
 from consumer.deadletter.causes import Code, clipped
+from consumer.records.answers import Column, OutputColumn
 from consumer.records.reader import Bad
 from consumer.types import Cause, Stage
-
-Column = npt.NDArray[Any]
-
-
-class OutputColumn(Protocol):
-    """One output field: which values of which tensor, and how they are written."""
-
-    tensor: str
-    index: int
-
-    def encode(self, column: Column) -> list[bytes]:
-        """Write a (rows,) column of finite numbers, one piece of JSON a row."""
-        ...
-
-
-class NumberColumn:
-    """Writes the value itself."""
-
-    def __init__(self, tensor: str, index: int) -> None:
-        self.tensor = tensor
-        self.index = index
-
-    def encode(self, column: Column) -> list[bytes]:
-        """Write a (rows,) column of finite numbers."""
-        return orjson.dumps(column, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
-
-
-class OverColumn:
-    """Writes whether the value is over a threshold."""
-
-    def __init__(self, tensor: str, index: int, threshold: float) -> None:
-        self.tensor = tensor
-        self.index = index
-        self._threshold = threshold
-
-    def encode(self, column: Column) -> list[bytes]:
-        """Write a (rows,) column as true or false."""
-        return [b"true" if over else b"false" for over in (column > self._threshold).tolist()]
 
 
 class Predictions:
@@ -76,7 +36,8 @@ class Predictions:
         Returns:
             One JSON object for each good row in order, and the causes of the others by row.
         """
-        columns = {name: _column(outputs[c.tensor], c.index) for name, c in self._columns.items()}
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is looked for
+            columns = {name: column.take(_rows(outputs[column.tensor])) for name, column in self._columns.items()}
         bad = _not_finite(columns)
         if bad:
             rows = len(next(iter(columns.values())))
@@ -92,16 +53,17 @@ class Predictions:
         return [self._template % row for row in zip(*pieces, strict=True)]
 
 
-def _column(tensor: npt.NDArray[Any], index: int) -> Column:
-    return np.ascontiguousarray(tensor.reshape(len(tensor), -1)[:, index])
+def _rows(tensor: Column) -> Column:
+    return tensor.reshape(len(tensor), -1)
 
 
 def _not_finite(columns: Mapping[str, Column]) -> Bad:
     bad: Bad = {}
     for name, column in columns.items():
-        finite = np.isfinite(column)
-        if not finite.all():
-            for row in np.flatnonzero(~finite).tolist():
-                message = clipped(f"the model answered {column[row]}")
+        if not np.isfinite(column).all():
+            each = _rows(column)
+            for row in np.flatnonzero(~np.isfinite(each).all(axis=1)).tolist():
+                values = each[row]
+                message = clipped(f"the model answered {values[~np.isfinite(values)][0]}")
                 bad.setdefault(row, Cause(Stage.OUTPUTS, Code.NOT_FINITE, message, name))
     return bad

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from consumer.pipeline.outputs import OutputField, OverOutput
+from consumer.pipeline.outputs import NumberOutput, NumbersOutput, OutputField, OverOutput, TopOutput
 
 
 class Plain(StrEnum):
@@ -38,7 +38,13 @@ def value_of(output: OutputField, dtype: str) -> Value:
     """Return what an output gives of a tensor of this type, dequantised."""
     if isinstance(output, OverOutput):
         return Plain.BOOLEAN
-    return number_of(dtype)
+    number = number_of(dtype) if output.apply is None else Plain.FLOAT
+    if isinstance(output, NumbersOutput):
+        return ListOf(number)
+    if isinstance(output, NumberOutput):
+        return number
+    label = Plain.LONG if output.labels is None else Plain.TEXT
+    return ListOf(Fields({"label": label, "score": number})) if isinstance(output, TopOutput) else label
 
 
 def number_of(dtype: str) -> Plain:

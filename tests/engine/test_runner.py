@@ -23,9 +23,9 @@ from consumer.model.runner import buckets
 from consumer.model.tensors import dequantise, quantise
 from consumer.pipeline.features import NumberFeature
 from consumer.pipeline.load import load
+from consumer.records.answers import NumberColumn as NumberPrediction
 from consumer.records.json_reader import JsonReader
 from consumer.records.layouts import Only
-from consumer.records.predictions import NumberColumn as NumberPrediction
 from consumer.records.predictions import Predictions
 from consumer.records.writer import JsonWriter
 from consumer.types import DeadLetter, Enriched, PlainEvent

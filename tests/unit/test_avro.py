@@ -13,11 +13,12 @@ import orjson
 import pytest
 
 from consumer.deadletter.causes import Code
+from consumer.records.answers import NumberColumn, OverColumn
 from consumer.records.avro import AvroDialect, AvroWriter
 from consumer.records.avro_schema import AvroSchema
 from consumer.records.dialect import Rules
 from consumer.records.envelope import FaultError
-from consumer.records.predictions import NumberColumn, OverColumn, Predictions
+from consumer.records.predictions import Predictions
 from consumer.records.schemas import Reference, Schema, SchemaError
 from consumer.records.translated import Translated
 from consumer.records.values import Fields, ListOf, Plain

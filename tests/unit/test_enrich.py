@@ -13,9 +13,10 @@ from consumer.features.matrix import Matrix
 from consumer.features.plan import ColumnPlan
 from consumer.model.tensors import Array, Tensor
 from consumer.pipeline.features import NumberFeature
+from consumer.records.answers import NumberColumn
 from consumer.records.json_reader import JsonReader
 from consumer.records.layouts import make_layout
-from consumer.records.predictions import NumberColumn, Predictions
+from consumer.records.predictions import Predictions
 from consumer.records.writer import JsonWriter
 from consumer.types import DeadLetter, Enriched, Event, PlainEvent, Result, Stage
 

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from consumer.fit import fit_inputs, fit_outputs
 from consumer.model.file import Signature
 from consumer.model.tensors import Tensor
 from consumer.pipeline.findings import Finding, dotted
-from consumer.records.predictions import NumberColumn, OverColumn
+from consumer.records.answers import NumberColumn, OverColumn
 from tests.support.pipelines import changed, loaded
 
 X = Tensor("x", 0, (-1, 3), "float32")
@@ -38,7 +40,8 @@ def test_what_fits_has_no_findings(tmp_path: Path) -> None:
     assert fit_inputs(spec, signature, []).row_bytes == 12
     columns = fit_outputs(spec, signature, [])
     assert [type(column) for column in columns.values()] == [NumberColumn, OverColumn]
-    assert [(column.tensor, column.index) for column in columns.values()] == [("y", 0), ("z", 1)]
+    row = np.array([[5.0, 7.0]])
+    assert [(c.tensor, c.take(row).tolist()) for c in columns.values()] == [("y", [5.0]), ("z", [7.0])]
 
 
 def test_an_input_that_is_fed_by_nothing(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from consumer.deadletter.causes import Code
-from consumer.records.predictions import NumberColumn, OutputColumn, OverColumn, Predictions
+from consumer.records.answers import NumberColumn, OutputColumn, OverColumn
+from consumer.records.predictions import Predictions
 from consumer.types import Cause, Stage
 
 

@@ -10,9 +10,10 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from consumer.deadletter.causes import Code
+from consumer.records.answers import NumberColumn
 from consumer.records.dialect import Rules
 from consumer.records.envelope import FaultError
-from consumer.records.predictions import NumberColumn, Predictions
+from consumer.records.predictions import Predictions
 from consumer.records.protobuf import ProtobufDialect
 from consumer.records.protobuf_schema import ProtobufSchema, from_file
 from consumer.records.protobuf_text import proto_text
