@@ -1,13 +1,15 @@
 """Does the mapping fit the model? Every misfit at once, with both sides named."""
 
+from typing import cast
+
 from consumer.features.block import Block
-from consumer.features.kinds import make_column
+from consumer.features.kinds import content_block, make_column
 from consumer.features.matrix import Matrix
 from consumer.features.number import NumberColumn
 from consumer.features.plan import ColumnPlan
 from consumer.model.file import Signature
 from consumer.model.tensors import Tensor
-from consumer.pipeline.features import Feature
+from consumer.pipeline.features import ColumnFeature, ContentFeature, ImageFeature
 from consumer.pipeline.findings import Finding, Path, nearest
 from consumer.pipeline.outputs import LabelOutput, NumberOutput, NumbersOutput, OutputField, OverOutput, TopOutput
 from consumer.pipeline.spec import Pipeline
@@ -27,7 +29,14 @@ def fit_inputs(spec: Pipeline, signature: Signature, findings: list[Finding]) ->
         if name not in known:
             findings.append(Finding(path, "the model has no such input", nearest(name, known)))
             continue
-        columns = features if isinstance(features, list) else [features]
+        if isinstance(features, ContentFeature):
+            misfits = _content(known[name], features, path)
+            findings += misfits
+            if not misfits:
+                blocks.append(content_block(features, known[name]))
+            continue
+        # A list of features holds columns only: the pipeline file has been refused if not.
+        columns = cast("list[ColumnFeature]", features if isinstance(features, list) else [features])
         findings += _misfits(known[name], columns, path, listed=isinstance(features, list))
         blocks.append(Matrix(known[name], [make_column(feature) for feature in columns]))
     findings.extend(
@@ -38,7 +47,21 @@ def fit_inputs(spec: Pipeline, signature: Signature, findings: list[Finding]) ->
     return ColumnPlan(blocks)
 
 
-def _misfits(tensor: Tensor, features: list[Feature], path: Path, *, listed: bool) -> list[Finding]:
+def _content(tensor: Tensor, feature: ContentFeature, path: Path) -> list[Finding]:
+    if tensor.dtype not in _INPUT_TYPES or tensor.dtype == "bool":
+        return [Finding(path, f"the model's input {tensor} has a type that bytes can't fill")]
+    if any(size < 0 for size in tensor.shape[1:]):
+        return [Finding(path, f"the model's input {tensor} varies in more than the number of rows")]
+    if isinstance(feature, ImageFeature):
+        shape = (*feature.size, 3 if feature.mode == "RGB" else 1)
+        if tuple(tensor.shape[1:]) not in (shape, shape[:2] if shape[2] == 1 else shape):
+            return [Finding(path, f"an image of {list(shape)} for the model's input {tensor}")]
+    elif feature.shape is not None and tuple(feature.shape) != tuple(tensor.shape[1:]):
+        return [Finding((*path, "shape"), f"{feature.shape} for the model's input {tensor}")]
+    return []
+
+
+def _misfits(tensor: Tensor, features: list[ColumnFeature], path: Path, *, listed: bool) -> list[Finding]:
     findings = []
     if tensor.dtype not in _INPUT_TYPES:
         findings.append(Finding(path, f"the model's input {tensor} has a type that no feature makes"))
@@ -53,7 +76,7 @@ def _misfits(tensor: Tensor, features: list[Feature], path: Path, *, listed: boo
     return findings
 
 
-def _indices(tensor: Tensor, features: list[Feature], path: Path, *, listed: bool) -> list[Finding]:
+def _indices(tensor: Tensor, features: list[ColumnFeature], path: Path, *, listed: bool) -> list[Finding]:
     """A number in an integer tensor may be an index, and -1 into an embedding silently answers as its last row."""
     return [
         Finding(

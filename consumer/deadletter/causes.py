@@ -19,6 +19,8 @@ class Code(StrEnum):
     UNKNOWN_CATEGORY = "UnknownCategory"
     BAD_TIME = "BadTime"
     WRONG_LENGTH = "WrongLength"
+    BAD_BYTES = "BadBytes"
+    BAD_IMAGE = "BadImage"
     OUT_OF_RANGE = "OutOfRange"
     NOT_INTEGER = "NotInteger"
     NOT_FINITE = "NotFinite"
@@ -39,6 +41,8 @@ MEANINGS: Final = {
     Code.MISSING: "a field is absent or null and has no `missing`",
     Code.UNKNOWN_CATEGORY: "a value is not in the vocabulary and `unknown` is not set",
     Code.BAD_TIME: "not an RFC 3339 time",
+    Code.BAD_BYTES: "not base64 or hex",
+    Code.BAD_IMAGE: "no PNG or JPEG image, a broken one, or one of more than 64 million pixels",
     Code.WRONG_LENGTH: "a list or bytes of another length than the tensor takes",
     Code.OUT_OF_RANGE: "outside `range`, or more than the tensor's type can hold",
     Code.NOT_INTEGER: "a fraction for an integer tensor",

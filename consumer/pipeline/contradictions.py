@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from consumer.pipeline.features import (
     CategoryFeature,
+    ContentFeature,
     Feature,
     NumberFeature,
     NumbersFeature,
@@ -19,6 +20,7 @@ from consumer.pipeline.formats import formats
 from consumer.pipeline.outputs import OverOutput
 from consumer.pipeline.paths import PARTS, is_part, known_part, parse
 from consumer.pipeline.spec import Pipeline
+from consumer.pipeline.units import factor
 from consumer.pipeline.vocabulary import Key, keys
 
 # Provenance stands beside the predictions, under these names.
@@ -152,6 +154,8 @@ def _feature(feature: Feature, where: Where) -> list[Finding]:
     findings = list(_field(feature.field, where))
     if isinstance(feature, PresentFeature):
         return findings
+    if isinstance(feature, ContentFeature):
+        return findings + _content(feature, where)
     if isinstance(feature, CategoryFeature):
         return findings + _category(feature, where)
     if isinstance(feature, NumbersFeature):
@@ -172,6 +176,25 @@ def _feature(feature: Feature, where: Where) -> list[Finding]:
         findings.append(Finding((*where, "range"), "the lowest is above the highest"))
     if isinstance(feature, NumberFeature) and feature.clip is not None and not feature.clip[0] <= feature.clip[1]:
         findings.append(Finding((*where, "clip"), "the lowest is above the highest"))
+    return findings
+
+
+def _content(feature: ContentFeature, where: Where) -> list[Finding]:
+    findings = []
+    if isinstance(where[-1], int):
+        findings.append(Finding(where, "fills a whole tensor: it can't stand in a list", "write it as a map"))
+    try:
+        scale = factor(feature.scale)
+    except ValueError as error:
+        findings.append(Finding((*where, "scale"), str(error)))
+    else:
+        if not math.isfinite(scale):
+            findings.append(Finding((*where, "scale"), f"must be a finite number, not {feature.scale}"))
+    if feature.encoding == "raw" and not is_part(feature.field):
+        hint = "base64 or hex; raw is for @value, @key and headers"
+        findings.append(Finding((*where, "encoding"), "a field of an event holds no raw bytes", hint))
+    if not math.isfinite(feature.mean) or not math.isfinite(feature.std):
+        findings.append(Finding(where, "`mean` and `std` must be finite numbers"))
     return findings
 
 

@@ -102,7 +102,39 @@ class NumbersFeature(Spec, frozen=True, kw_only=True, tag_field="kind", tag="num
     )
 
 
+class _Content(Spec, frozen=True, kw_only=True):
+    field: FieldPath
+    encoding: Annotated[
+        Literal["base64", "hex", "raw"],
+        words("How the field writes bytes; raw: of @value, @key and headers."),
+    ] = "base64"
+    scale: Annotated[float | str, words('What each value is multiplied by, such as 0.5 or "1/255".')] = 1.0
+    mean: Annotated[float, words("Taken off the scaled value.")] = 0.0
+    std: Annotated[float, msgspec.Meta(gt=0, description="The value is divided by it, after the mean.")] = 1.0
+
+
+class BytesFeature(_Content, frozen=True, kw_only=True, tag_field="kind", tag="bytes"):
+    """Bytes as the numbers of a whole tensor, little-endian, in row-major order."""
+
+    dtype: Annotated[
+        Literal["uint8", "int8", "int16", "uint16", "int32", "int64", "float16", "float32", "float64"],
+        words("The type of the numbers in the bytes."),
+    ] = "uint8"
+    shape: Annotated[list[int] | None, words("Of a row; by default the tensor's.")] = None
+
+
+class ImageFeature(_Content, frozen=True, kw_only=True, tag_field="kind", tag="image"):
+    """A PNG or JPEG image as a whole tensor of (height, width, channels); needs `onelane[image]`."""
+
+    size: Annotated[
+        tuple[Annotated[int, msgspec.Meta(ge=1, le=16384)], Annotated[int, msgspec.Meta(ge=1, le=16384)]],
+        words("Height and width; other images are resized (bilinear)."),
+    ]
+    mode: Annotated[Literal["L", "RGB"], words("L: one channel, grey; RGB: three.")] = "RGB"
+
+
+ContentFeature: TypeAlias = BytesFeature | ImageFeature
 ColumnFeature: TypeAlias = (
     NumberFeature | BooleanFeature | CategoryFeature | TimeFeature | PresentFeature | NumbersFeature
 )
-Feature: TypeAlias = ColumnFeature
+Feature: TypeAlias = ColumnFeature | BytesFeature | ImageFeature

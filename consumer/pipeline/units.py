@@ -51,3 +51,18 @@ class Size(int):
 
     def __str__(self) -> str:
         return f"{int(self) // 1024**2}MiB" if self % 1024**2 == 0 else f"{int(self)}B"
+
+
+def factor(scale: float | str) -> float:
+    """Return the number that a scale is: 0.5, or "1/255".
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if not isinstance(scale, str):
+        return float(scale)
+    above, _, below = scale.partition("/")
+    try:
+        return float(above) / float(below)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"expected a number or a fraction such as 1/255, got {scale!r}") from None

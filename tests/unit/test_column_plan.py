@@ -11,12 +11,14 @@ from consumer.features.kinds import make_column
 from consumer.features.matrix import Matrix
 from consumer.features.plan import ColumnPlan
 from consumer.model.tensors import Tensor, dequantise, quantise
-from consumer.pipeline.features import BooleanFeature, CategoryFeature, Feature, NumberFeature, TimeFeature
+from consumer.pipeline.features import BooleanFeature, CategoryFeature, ColumnFeature, NumberFeature, TimeFeature
 from consumer.records.json_reader import JsonReader
 from consumer.types import Cause
 
 
-def tensor_plan(dtype: str, *features: Feature, name: str = "x", scale: float = 0.0, zero_point: int = 0) -> Matrix:
+def tensor_plan(
+    dtype: str, *features: ColumnFeature, name: str = "x", scale: float = 0.0, zero_point: int = 0
+) -> Matrix:
     """Plan a tensor as wide as its features."""
     made = Tensor(name, 0, (-1, len(features)), dtype, scale, zero_point)
     return Matrix(made, [make_column(feature) for feature in features])
@@ -245,7 +247,7 @@ def test_samples_are_the_same_each_time_and_distinct() -> None:
         ("float32", [CategoryFeature(field="a", vocabulary=["1", "2", "3"]), NumberFeature(field="a")]),
     ],
 )
-def test_samples_are_made_up_until_there_are_enough_that_pass(dtype: str, features: list[Feature]) -> None:
+def test_samples_are_made_up_until_there_are_enough_that_pass(dtype: str, features: list[ColumnFeature]) -> None:
     """Also where few of them fit the tensor, or two kinds read one field and ask different things of it."""
     made = ColumnPlan([tensor_plan(dtype, *features)]).samples(2)
     assert made["x"].shape == (2, len(features))
