@@ -1,8 +1,8 @@
 """Events in Protobuf, read with the schemas that they were written with."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from consumer.deadletter.causes import Code
 from consumer.records.dialect import Rules
@@ -18,6 +18,9 @@ from consumer.records.protobuf_schema import (
 )
 from consumer.records.schemas import SchemaError
 from consumer.records.translated import as_json
+
+# Name, whether it can be absent, and what makes something plain of its value, if that is needed.
+_Field: TypeAlias = tuple[str, bool, Callable[[Any], Any] | None]
 
 _TIMESTAMP: Final = "google.protobuf.Timestamp"
 _WRAPPERS: Final = frozenset(
@@ -54,7 +57,8 @@ class ProtobufDecoder:
         self._schema = schema
         self._finite = rules.finite
         self._class = message_class(self.event)
-        self._record = _Records().of(self.event)
+        wanted = None if rules.finite is None else rules.finite | {rules.forbidden}
+        self._record = _Records().of_event(self.event, wanted)
 
     def text(self, payload: bytes) -> bytes:
         """Return an event as JSON."""
@@ -108,20 +112,18 @@ class _Records:
         if descriptor.full_name in _WRAPPERS:
             return lambda message: message.value
         if descriptor.full_name not in self._known:
-            fields: list[tuple[str, bool, Any]] = []
-
-            def record(message: Any) -> dict[str, Any]:  # noqa: ANN401 - of this descriptor
-                made = {}
-                for name, optional, convert in fields:
-                    if optional and not message.HasField(name):
-                        continue
-                    value = getattr(message, name)
-                    made[name] = value if convert is None else convert(value)
-                return made
-
-            self._known[descriptor.full_name] = record  # known before its fields are: a message may hold itself
-            fields += [(field.name, field.has_presence, self._convert(field)) for field in descriptor.fields]
+            fields: list[_Field] = []
+            self._known[descriptor.full_name] = _record(fields)  # before its fields are: a message may hold itself
+            fields += map(self._field, descriptor.fields)
         return self._known[descriptor.full_name]
+
+    def of_event(self, descriptor: Descriptor, wanted: Collection[str | None] | None) -> Any:  # noqa: ANN401
+        """Return what makes a record of an event, with the fields that are wanted alone; None: with all."""
+        fields = [field for field in descriptor.fields if wanted is None or field.name in wanted]
+        return _record([self._field(field) for field in fields])
+
+    def _field(self, field: Any) -> "_Field":  # noqa: ANN401 - a FieldDescriptor
+        return field.name, field.has_presence, self._convert(field)
 
     def _convert(self, field: Any) -> Any:  # noqa: ANN401 - a FieldDescriptor; a function or None
         entry = field.message_type
@@ -140,6 +142,19 @@ class _Records:
             names = {number: value.name for number, value in field.enum_type.values_by_number.items()}
             return lambda number: names.get(number, number)
         return None
+
+
+def _record(fields: Sequence[_Field]) -> Callable[[Any], dict[str, Any]]:
+    def record(message: Any) -> dict[str, Any]:  # noqa: ANN401 - of the fields' message
+        made = {}
+        for name, optional, convert in fields:
+            if optional and not message.HasField(name):
+                continue
+            value = getattr(message, name)
+            made[name] = value if convert is None else convert(value)
+        return made
+
+    return record
 
 
 def _same(value: Any) -> Any:  # noqa: ANN401
