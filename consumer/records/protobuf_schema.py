@@ -6,6 +6,7 @@ import sys
 import tempfile
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -47,7 +48,7 @@ class ProtobufSchema:
     """A file of messages that has been understood, with all that it imports.
 
     Args:
-        schema: of kind PROTOBUF; its text is a .proto file, or a descriptor set in base64.
+        schema: of kind PROTOBUF; its text is a .proto file, or a descriptor or a set of them in base64.
 
     Raises:
         SchemaError: it is no Protobuf schema.
@@ -58,7 +59,7 @@ class ProtobufSchema:
         if schema.kind != KIND:
             raise SchemaError(f"it is {schema.kind}, not {KIND}")
         self.references = schema.references
-        self.files = _decoded(schema.text) if _ENCODED.fullmatch(schema.text) else _compiled(schema)
+        self.files = _decoded(schema) if _ENCODED.fullmatch(schema.text) else _compiled(schema)
         self.file = self.files[-1]  # what is imported comes first
         self._pool = pool(self.files)
 
@@ -126,14 +127,45 @@ def from_file(content: bytes) -> str:
     return b64encode(content).decode()
 
 
-def _decoded(text: str) -> list[FileDescriptorProto]:
+def _decoded(schema: Schema) -> list[FileDescriptorProto]:
+    """Return the files of a descriptor set, or of the one descriptor that Confluent's Python serializer registers.
+
+    A set's files come in the order in which they need each other; one file needs what it refers to, and what is
+    Google's.
+    """
     try:
-        found = list(FileDescriptorSet.FromString(b64decode(text)).file)
+        content = b64decode(schema.text)
+        alone = FileDescriptorProto.FromString(content)
+        if not alone.message_type:
+            found = list(FileDescriptorSet.FromString(content).file)
+            if not found:
+                raise SchemaError("it is a descriptor set without files")
+            return found
     except (DecodeError, ValueError) as error:
-        raise SchemaError(f"it is no descriptor set: {error}") from None
-    if not found:
-        raise SchemaError("it is a descriptor set without files")
-    return found
+        raise SchemaError(f"it is no descriptor: {error}") from None
+    files: dict[str, FileDescriptorProto] = {}
+    for reference in schema.references:
+        *needed, file = ProtobufSchema(reference.schema).files
+        files |= {one.name: one for one in needed}
+        file.name = reference.name
+        files[file.name] = file
+    for name in alone.dependency:
+        if name not in files:
+            files |= {one.name: one for one in _googles(name)}
+    return [*files.values(), alone]
+
+
+def _googles(name: str) -> list[FileDescriptorProto]:
+    """Return a file that comes with Google's library, and those that it needs before it."""
+    if not name.startswith("google/protobuf/"):  # a schema does not say what we import
+        raise SchemaError(f"it needs {name}, and does not say where that is")
+    try:
+        descriptor = import_module(f"{name.removesuffix('.proto').replace('/', '.')}_pb2").DESCRIPTOR
+    except ImportError:
+        raise SchemaError(f"it needs {name}, and does not say where that is") from None
+    file = FileDescriptorProto()
+    descriptor.CopyToProto(file)
+    return [*(needed for one in file.dependency for needed in _googles(one)), file]
 
 
 def _compiled(schema: Schema) -> list[FileDescriptorProto]:

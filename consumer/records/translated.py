@@ -87,6 +87,8 @@ def as_json(record: Any, finite: Collection[str] | None) -> bytes:  # noqa: ANN4
     try:
         text = orjson.dumps(record, default=_plain)
     except orjson.JSONEncodeError as error:
+        if "Recursion" in str(error):
+            raise FaultError(Code.TOO_DEEP, "nested deeper than JSON may be") from None
         raise FaultError(Code.WRONG_TYPE, f"can't be said as JSON: {error}") from None
     # orjson writes null for what is not finite, so that most events need not be looked at.
     if b"null" in text and isinstance(record, dict):

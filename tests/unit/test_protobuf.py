@@ -203,7 +203,7 @@ def test_a_message_that_is_not_there_is_named_with_those_that_are() -> None:
         ("message {", "no Protobuf schema: event.proto:1"),
         ('syntax = "proto3"; import "nowhere.proto";', "nowhere.proto"),
         ('syntax = "proto3";', "it has no messages"),
-        ("QUJD", "no descriptor set"),
+        ("QUJD", "no descriptor"),
     ],
 )
 def test_what_is_no_schema_is_refused(text: str, words: str) -> None:
@@ -240,6 +240,22 @@ def test_a_descriptor_set_does_as_well() -> None:
     assert from_file(files) == b64encode(files).decode()
     decoder = ProtobufDialect(None, RULES).decoder(schema(from_file(files)))
     assert orjson.loads(decoder.text(event(id=9)))["id"] == 9
+
+
+def test_one_files_descriptor_does_as_well() -> None:
+    """As Confluent's serializer for Python registers it; what it needs is Google's, or referred to."""
+    file = ProtobufSchema(schema()).file
+    text = b64encode(file.SerializeToString()).decode()
+    decoder = ProtobufDialect(None, RULES).decoder(schema(text))
+    assert orjson.loads(decoder.text(event(id=9, at={"seconds": 0})))["at"] == "1970-01-01T00:00:00+00:00"
+    place = schema('syntax = "proto3"; package geo; message Place { int32 x = 1; }')
+    imports = (Reference("geo/place.proto", "places", 1, place),)
+    text = 'syntax = "proto3"; import "geo/place.proto"; message A { geo.Place at = 1; }'
+    trip = ProtobufSchema(Schema("PROTOBUF", text, imports)).file
+    alone = b64encode(trip.SerializeToString()).decode()
+    ProtobufSchema(Schema("PROTOBUF", alone, imports))
+    with pytest.raises(SchemaError, match=r"needs geo/place\.proto, and does not say where"):
+        ProtobufSchema(Schema("PROTOBUF", alone))
 
 
 PROTO2 = """
