@@ -23,6 +23,10 @@ class Registry:
             self._schemas.append(schema)
         return self._schemas.index(schema) + 1
 
+    def forget(self, subject: str) -> None:
+        """Have no schema under a subject; its id stays."""
+        self._subjects.pop(subject, None)
+
     def schema(self, number: int) -> Schema:
         """Return the schema of an id."""
         self.asked.append(number)

@@ -1,0 +1,41 @@
+"""docs/formats.md: its pipeline files load, its command prints what it says."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from consumer.cli.options import load_pipeline
+from tests.support.command import ROOT, onelane
+from tests.support.flights import FLIGHTS
+from tests.support.pipelines import GOOD
+
+PAGE = (ROOT / "docs" / "formats.md").read_text()
+SECTIONS = re.findall(r"```yaml\n(.+?)```", PAGE, re.DOTALL)
+COMMANDS = re.findall(r"```console\n\$ onelane (.+)\n```", PAGE)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_each_example_loads_as_part_of_a_pipeline_file(
+    section: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the settings of the registry's client, which are checked too."""
+    monkeypatch.setenv("REGISTRY_USER", "me")
+    monkeypatch.setenv("REGISTRY_PASSWORD", "secret")
+    yaml = YAML(typ="safe", pure=True)
+    spec: dict[str, Any] = {**yaml.load(GOOD), **yaml.load(section)}
+    (tmp_path / "flights.avsc").write_text((FLIGHTS / "flights.avsc").read_text())
+    with (tmp_path / "pipeline.yaml").open("w") as file:
+        yaml.dump(spec, file)
+    assert load_pipeline(tmp_path / "pipeline.yaml").spec.input.topic == "flights"
+
+
+def test_the_schema_of_enriched_records_is_printed() -> None:
+    """As it is committed."""
+    assert len(COMMANDS) == 1
+    done = onelane(*shlex.split(COMMANDS[0]))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == (ROOT / "schemas" / "flights-enriched.avsc").read_bytes()
