@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from consumer.exits import RefusedError
+from consumer.pipeline.formats import kept_name
 from consumer.pipeline.load import PipelineFile
 from consumer.pipeline.paths import parse
 from consumer.pipeline.spec import Pipeline
@@ -15,6 +16,7 @@ from consumer.records.dialect import Dialect, Rules
 from consumer.records.envelope import Bare, Wire, prefix
 from consumer.records.json_reader import JsonReader
 from consumer.records.json_schema import JsonDecoder, derive
+from consumer.records.keep import KeepWriter
 from consumer.records.layouts import make_layout
 from consumer.records.predictions import Predictions
 from consumer.records.raw import RawReader
@@ -75,13 +77,18 @@ def open_formats(
         if target is not None:
             schema = target.derived(answers)
             return Formats(reader, target.writer(_lead(spec, schema, registry), predictions, answers), schema)
-        layout = make_layout(spec.output.layout, spec.output.field, spec.output.existing)
+        output = spec.output
         events = as_translated if isinstance(reader, TranslatingReader) else as_they_came
-        json_writer = JsonWriter(predictions, layout, events)
+        json_writer: Writer = JsonWriter(
+            predictions, make_layout(output.layout, output.field, output.existing), events
+        )
+        if output.keep:
+            names = {field: kept_name(field) for field in output.keep}
+            json_writer = KeepWriter(names, output.field, predictions, events)
         if spec.output_format == "json":
             return Formats(reader, json_writer, None)
         known = event if spec.input.format == "json_schema" else None
-        schema = derive(known, spec.output.layout, spec.output.field, answers)
+        schema = derive(known, output.layout, output.field, answers)
         return Formats(reader, FramedWriter(_lead(spec, schema, registry), json_writer), schema)
 
 

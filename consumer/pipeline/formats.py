@@ -9,8 +9,14 @@ from consumer.pipeline.findings import Path as Where
 from consumer.pipeline.spec import Pipeline
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_PART: Final = re.compile(r"@(key|timestamp|headers\..+)")
 # Formats whose records are made of the fields that their schema names.
 _TYPED: Final = ("avro", "protobuf")
+
+
+def kept_name(field: str) -> str:
+    """Return the name that a kept field has in a record: that of a header, or its own without the @."""
+    return field.removeprefix("@headers.").removeprefix("@")
 
 
 def formats(spec: Pipeline, fields: Mapping[str, Where]) -> Iterator[Finding]:
@@ -21,6 +27,7 @@ def formats(spec: Pipeline, fields: Mapping[str, Where]) -> Iterator[Finding]:
         fields: that its features read, with a place where each is read.
     """
     yield from _schemas(spec)
+    yield from _kept(spec)
     if spec.input.format == "raw":
         for field, where in fields.items():
             if not field.startswith("@"):
@@ -54,3 +61,24 @@ def _schemas(spec: Pipeline) -> Iterator[Finding]:
         yield Finding(("input", "schema"), f"format {spec.input.format} has no schema", "leave it out")
     if spec.input.message is not None and spec.input.format != "protobuf":
         yield Finding(("input", "message"), "messages are of format protobuf", "leave it out")
+
+
+def _kept(spec: Pipeline) -> Iterator[Finding]:
+    output = spec.output
+    if output.keep and output.layout != "only":
+        yield Finding(
+            ("output", "keep"), f"layout {output.layout} keeps all of the event", "use it with layout: only"
+        )
+    if output.keep and spec.output_format in _TYPED:
+        yield Finding(("output", "keep"), f"{spec.output_format} records keep nothing", "use format: json")
+    seen = {output.field: "the field of predictions"}
+    for place, field in enumerate(output.keep):
+        where: Where = ("output", "keep", place)
+        name = kept_name(field)
+        if field.startswith("@") and not _PART.fullmatch(field):
+            yield Finding(where, f"no such part: {field!r}", "@key, @timestamp, @headers.name")
+        elif spec.input.format == "raw" and not field.startswith("@"):
+            yield Finding(where, f"a raw event has no field {field!r}", "@key, @timestamp, @headers.name")
+        if name in seen:
+            yield Finding(where, f"would be named {name!r}, as {seen[name]} is")
+        seen.setdefault(name, field)

@@ -137,6 +137,7 @@ def _fingerprint(spec: Pipeline, schema: bytes | None) -> str:
         spec.output.layout,
         spec.output.field,
         spec.output.number,
+        spec.output.keep,
         spec.output.existing,
         _said(spec.model.inputs),
         _said(spec.model.outputs),

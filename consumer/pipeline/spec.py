@@ -79,6 +79,12 @@ class Output(Spec, frozen=True, kw_only=True):
         Literal["dead_letter", "replace"],
         text("merge only: what becomes of an event that already has that field."),
     ] = "dead_letter"
+    keep: Annotated[
+        list[FieldName],
+        text(
+            "only: fields of the event to put before the predictions: @key, @timestamp, @headers.name, and its own."
+        ),
+    ] = msgspec.field(default_factory=list)
     number: Annotated[
         int,
         msgspec.Meta(

@@ -30,7 +30,7 @@ def test_each_example_loads_as_part_of_a_pipeline_file(
     (tmp_path / "flights.avsc").write_text((FLIGHTS / "flights.avsc").read_text())
     with (tmp_path / "pipeline.yaml").open("w") as file:
         yaml.dump(spec, file)
-    assert load_pipeline(tmp_path / "pipeline.yaml").spec.input.topic == "flights"
+    assert load_pipeline(tmp_path / "pipeline.yaml").spec.name == "small"
 
 
 def test_the_schema_of_enriched_records_is_printed() -> None:
