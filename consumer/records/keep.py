@@ -8,7 +8,8 @@ import msgspec
 import numpy.typing as npt
 import orjson
 
-from consumer.records.parts import Parts, is_part
+from consumer.pipeline.paths import is_part
+from consumer.records.parts import Parts
 from consumer.records.predictions import Predictions
 from consumer.records.reader import Bad
 from consumer.records.writer import Batch
