@@ -114,7 +114,26 @@ class Enricher:
         return self._plan.map(values, len(rows), bad)
 
     def _invoke(self, inputs: dict[str, Array], rows: int) -> tuple[dict[str, Array] | None, dict[int, Cause]]:
-        """Run the model; a batch that fails is halved down to the rows that fail alone."""
+        """Run the model; rows of different lengths by themselves, and put together again in their order."""
+        groups = self._plan.groups(inputs, rows)
+        if len(groups) == 1:
+            return self._run(groups[0][1], rows)
+        bad: dict[int, Cause] = {}
+        parts: list[dict[str, Array]] = []
+        order: list[int] = []
+        for places, group in groups:
+            outputs, failed = self._run(group, len(places))
+            bad.update({int(places[row]): cause for row, cause in failed.items()})
+            if outputs is not None:
+                parts.append(outputs)
+                order += [place for row, place in enumerate(places.tolist()) if row not in failed]
+        if not parts:
+            return None, bad
+        sorting = np.argsort(order)
+        return {name: np.concatenate([part[name] for part in parts])[sorting] for name in parts[0]}, bad
+
+    def _run(self, inputs: dict[str, Array], rows: int) -> tuple[dict[str, Array] | None, dict[int, Cause]]:
+        """Run rows of one length; a batch that fails is halved down to the rows that fail alone."""
         found = isolate(
             lambda start, stop: self._interpreter.run({name: array[start:stop] for name, array in inputs.items()}),
             rows,

@@ -7,9 +7,10 @@ from consumer.features.kinds import content_block, make_column
 from consumer.features.matrix import Matrix
 from consumer.features.number import NumberColumn
 from consumer.features.plan import ColumnPlan
+from consumer.features.text import TextBlock
 from consumer.model.file import Signature
 from consumer.model.tensors import Tensor
-from consumer.pipeline.features import ColumnFeature, ContentFeature, ImageFeature
+from consumer.pipeline.features import ColumnFeature, ContentFeature, ImageFeature, TextFeature
 from consumer.pipeline.findings import Finding, Path, nearest
 from consumer.pipeline.outputs import LabelOutput, NumberOutput, NumbersOutput, OutputField, OverOutput, TopOutput
 from consumer.pipeline.spec import Pipeline
@@ -23,11 +24,18 @@ _OUTPUT_TYPES = _INPUT_TYPES - {"bool"}
 def fit_inputs(spec: Pipeline, signature: Signature, findings: list[Finding]) -> ColumnPlan:
     """Make the column plan; what does not fit goes to ``findings``."""
     blocks: list[Block] = []
+    texts: dict[str, dict[str, tuple[Tensor, str]]] = {}
     known = signature.inputs
     for name, features in spec.model.inputs.items():
         path: Path = ("model", "inputs", name)
         if name not in known:
             findings.append(Finding(path, "the model has no such input", nearest(name, known)))
+            continue
+        if isinstance(features, TextFeature):
+            misfits = _text(known[name], features, path)
+            findings += misfits
+            if not misfits:
+                texts.setdefault(features.of or name, {})[name] = (known[name], features.part)
             continue
         if isinstance(features, ContentFeature):
             misfits = _content(known[name], features, path)
@@ -39,12 +47,32 @@ def fit_inputs(spec: Pipeline, signature: Signature, findings: list[Finding]) ->
         columns = cast("list[ColumnFeature]", features if isinstance(features, list) else [features])
         findings += _misfits(known[name], columns, path, listed=isinstance(features, list))
         blocks.append(Matrix(known[name], [make_column(feature) for feature in columns]))
+    for name, parts in texts.items():
+        feature = spec.model.inputs[name]
+        widths = {tensor.shape[1] for tensor, _ in parts.values()}
+        if len(widths) > 1:
+            findings.append(
+                Finding(("model", "inputs", name), "the parts of one text have tensors of several lengths")
+            )
+        elif isinstance(feature, TextFeature) and not findings:
+            blocks.append(TextBlock(feature, parts))
     findings.extend(
         Finding(("model", "inputs"), f"the model's input {tensor} is fed by nothing", f"add `{name}:`")
         for name, tensor in known.items()
         if name not in spec.model.inputs
     )
     return ColumnPlan(blocks)
+
+
+def _text(tensor: Tensor, feature: TextFeature, path: Path) -> list[Finding]:
+    if tensor.dtype not in ("int32", "int64"):
+        return [Finding(path, f"the model's input {tensor} takes no tokens", "int32 and int64 do")]
+    if len(tensor.shape) != 2:  # noqa: PLR2004 - rows and tokens
+        return [Finding(path, f"the model's input {tensor} is not one of rows and tokens")]
+    width = tensor.shape[1]
+    if 0 <= width < (feature.max_tokens or 0):
+        return [Finding((*path, "max_tokens"), f"the model's input {tensor} has room for {width} tokens")]
+    return []
 
 
 def _content(tensor: Tensor, feature: ContentFeature, path: Path) -> list[Finding]:

@@ -1,7 +1,7 @@
 """What fills input tensors: from columns of decoded values to whole arrays."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -9,6 +9,9 @@ from consumer.model.tensors import Array, Tensor
 from consumer.types import Cause
 
 Values = Mapping[str, Sequence[Any]]
+
+# Stands in integer tensors of a varying length where a row has ended; the row is run without it.
+ABSENT: Final = -1
 
 
 class Source(Protocol):
@@ -38,6 +41,11 @@ class Block(Protocol):
     @property
     def sources(self) -> Sequence[Source]:
         """What it reads; several may read one field."""
+        ...
+
+    @property
+    def ragged(self) -> Sequence[str]:
+        """Which of its tensors have rows of their own lengths, told by ``ABSENT`` beyond their ends."""
         ...
 
     def build(self, values: Values, rows: int, bad: dict[int, Cause]) -> dict[str, Array]:

@@ -39,6 +39,7 @@ class _Content:
             bytes | None if feature.field.startswith("@") and feature.encoding == "raw" else str | None
         )
         self.tensors = (tensor,)
+        self.ragged = ()
         self.sources: Sequence[Source] = (self,)
         self._encoding = feature.encoding
         self._tensor = tensor
@@ -131,10 +132,11 @@ class ImageBlock(_Content):
     def __init__(self, feature: ImageFeature, tensor: Tensor) -> None:
         super().__init__(feature, tensor)
         try:
-            from PIL import Image  # noqa: PLC0415 - an extra
+            from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - an extra
         except ImportError:
             raise RefusedError("features of kind image need Pillow: pip install 'onelane[image]'") from None
         self._pillow = Image
+        self._unidentified = UnidentifiedImageError
         self._size = feature.size
         self._mode = feature.mode
 
@@ -155,8 +157,11 @@ class ImageBlock(_Content):
                 if image.width * image.height > _MOST_PIXELS:
                     raise _WrongError(Code.BAD_IMAGE, f"{image.width} x {image.height} pixels are too many")
                 plain = image.convert(self._mode)
+        except self._unidentified:
+            # Pillow's words name an address in memory, and dead letters of one event are to be alike.
+            raise _WrongError(Code.BAD_IMAGE, "no PNG or JPEG image") from None
         except (OSError, ValueError, SyntaxError, EOFError, self._pillow.DecompressionBombError) as error:
-            raise _WrongError(Code.BAD_IMAGE, f"no PNG or JPEG image: {' '.join(str(error).split())}") from None
+            raise _WrongError(Code.BAD_IMAGE, f"a broken image: {' '.join(str(error).split())}") from None
         if plain.size != (width, height):
             plain = plain.resize((width, height), self._pillow.Resampling.BILINEAR)
         return np.asarray(plain, dtype=np.uint8)

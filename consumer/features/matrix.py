@@ -18,6 +18,7 @@ class Matrix:
 
     def __init__(self, tensor: Tensor, columns: Sequence[Column]) -> None:
         self.tensors = (tensor,)
+        self.ragged = ()
         self.sources = tuple(columns)
         self._tensor = tensor
         # The field of each of a row's values.

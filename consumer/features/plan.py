@@ -11,7 +11,7 @@ import numpy as np
 
 from consumer.deadletter.causes import Code
 from consumer.exits import RefusedError
-from consumer.features.block import Block, Source, Values
+from consumer.features.block import ABSENT, Block, Source, Values
 from consumer.features.column import cause
 from consumer.model.tensors import Array
 from consumer.types import Cause
@@ -36,6 +36,33 @@ class ColumnPlan:
         for field in self._checks:
             self._checks[field] = [source for source in self._sources() if source.field == field]
         self.fields: Mapping[str, Any] = kinds
+
+    @property
+    def ragged(self) -> list[str]:
+        """The tensors whose rows have lengths of their own."""
+        return [name for block in self._blocks for name in block.ragged]
+
+    def groups(self, inputs: Mapping[str, Array], rows: int) -> list[tuple[Array, dict[str, Array]]]:
+        """Take apart rows of different lengths, which are run by themselves.
+
+        Returns:
+            For each group the places of its rows and their tensors, cut to its length; one where all are alike.
+        """
+        every = np.arange(rows)
+        ragged = self.ragged
+        if not ragged:
+            return [(every, dict(inputs))]
+        lengths = np.stack([(inputs[name] != ABSENT).sum(axis=1) for name in ragged], axis=1)
+        groups = []
+        for group in np.unique(lengths, axis=0):
+            places = every[(lengths == group).all(axis=1)]
+            cut = {name: array[places] for name, array in inputs.items()}
+            cut |= {
+                name: np.ascontiguousarray(cut[name][:, :length])
+                for name, length in zip(ragged, group.tolist(), strict=True)
+            }
+            groups.append((places, cut))
+        return groups
 
     @property
     def row_bytes(self) -> int:

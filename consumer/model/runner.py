@@ -40,7 +40,7 @@ class Runner:
         self._sizes = tuple(sizes)
         self._owner = threading.get_ident()
         self._interpreter = open_interpreter(engine, model)
-        self._size = 0
+        self._shapes: list[tuple[int, ...]] = []
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run the model.
@@ -71,12 +71,11 @@ class Runner:
     def rebuild(self) -> None:
         """Make the interpreter anew: after a failure its state and its heap of error texts are not to be trusted."""
         self._interpreter = open_interpreter(self._engine, self._model)
-        self._size = 0
+        self._shapes = []
 
     def _run(self, inputs: Mapping[str, Array], rows: int) -> dict[str, Array]:
         size = next(size for size in self._sizes if size >= rows)
-        if size != self._size:
-            self._resize(size)
+        self._resize(size, inputs)
         for name, tensor in self._inputs.items():
             self._interpreter.set_tensor(tensor.index, _padded(inputs[name], size))
         self._interpreter.invoke()
@@ -85,17 +84,20 @@ class Runner:
             for name, tensor in self._outputs.items()
         }
 
-    def _resize(self, size: int) -> None:
-        self._size = 0  # if this fails, the next run must not take the old size for granted
-        for tensor in self._inputs.values():
-            self._interpreter.resize_tensor_input(tensor.index, (size, *tensor.shape[1:]))
+    def _resize(self, size: int, inputs: Mapping[str, Array]) -> None:
+        shapes = [(size, *inputs[name].shape[1:]) for name in self._inputs]
+        if shapes == self._shapes:
+            return
+        self._shapes = []  # if this fails, the next run must not take the old shapes for granted
+        for tensor, shape in zip(self._inputs.values(), shapes, strict=True):
+            self._interpreter.resize_tensor_input(tensor.index, shape)
         self._interpreter.allocate_tensors()
-        self._size = size
+        self._shapes = shapes
 
     def raw_outputs(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
         """Run one batch of exactly one size, unpadded and uncut, for the load probe to judge."""
         rows = len(next(iter(inputs.values())))
-        self._resize(rows)
+        self._resize(rows, inputs)
         for name, tensor in self._inputs.items():
             self._interpreter.set_tensor(tensor.index, inputs[name])
         self._interpreter.invoke()

@@ -7,14 +7,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from consumer.pipeline.features import (
     CategoryFeature,
+    ColumnFeature,
     ContentFeature,
     Feature,
     NumberFeature,
     NumbersFeature,
     PresentFeature,
+    TextFeature,
     TimeFeature,
 )
-from consumer.pipeline.findings import Finding
+from consumer.pipeline.findings import Finding, nearest
 from consumer.pipeline.findings import Path as Where
 from consumer.pipeline.formats import formats
 from consumer.pipeline.outputs import OverOutput
@@ -46,7 +48,7 @@ def contradictions(spec: Pipeline) -> list[Finding]:
         *_ports(spec),
         *_names(spec),
         *_features(spec),
-        *formats(spec, {feature.field: where for where, feature in _each_feature(spec)}),
+        *formats(spec, {feature.field: where for where, feature in _each_feature(spec) if feature.field is not None}),
     ]
 
 
@@ -101,7 +103,7 @@ def _names(spec: Pipeline) -> Iterator[Finding]:
     output = spec.output
     if output.layout == "nest" and output.field == "event":
         yield Finding(("output", "field"), "layout nest puts the event there", "choose another")
-    read = {_first(feature.field) for _, feature in _each_feature(spec)}
+    read = {_first(feature.field) for _, feature in _each_feature(spec) if feature.field is not None}
     if output.layout == "merge" and output.existing == "dead_letter" and output.field in read:
         yield Finding(
             ("output", "field"),
@@ -115,7 +117,7 @@ def _features(spec: Pipeline) -> Iterator[Finding]:
         if not features:
             yield Finding(("model", "inputs", tensor), "has no columns")
     for where, feature in _each_feature(spec):
-        yield from _feature(feature, where)
+        yield from _text(spec, feature, where) if isinstance(feature, TextFeature) else _feature(feature, where)
     for name, output in spec.model.outputs.items():
         if isinstance(output, OverOutput) and not math.isfinite(output.threshold):
             yield Finding(("model", "outputs", name, "threshold"), f"must be a finite number, not {output.threshold}")
@@ -150,7 +152,29 @@ def _field(field: str, where: Where) -> Iterator[Finding]:
         yield Finding((*where, "field"), str(error), 'such as user.country, items[0].price or ["a.b"]')
 
 
-def _feature(feature: Feature, where: Where) -> list[Finding]:
+def _text(spec: Pipeline, feature: TextFeature, where: Where) -> Iterator[Finding]:
+    if isinstance(where[-1], int):
+        yield Finding(where, "fills a whole tensor: it can't stand in a list", "write it as a map")
+    own = {"field": feature.field, "tokenizer": feature.tokenizer, "max_tokens": feature.max_tokens}
+    if feature.of is None:
+        for name, given in own.items():
+            if given is None:
+                yield Finding(where, f"`{name}` is missing", "or `of:` the input that has it")
+        if feature.field is not None:
+            yield from _field(feature.field, where)
+        return
+    for name in ("missing", *own):
+        if getattr(feature, name) is not None:
+            yield Finding((*where, name), f"is that of {feature.of}", "leave it out")
+    other = spec.model.inputs.get(feature.of)
+    if not isinstance(other, TextFeature) or other.of is not None:
+        texts = [tensor for tensor, one in spec.model.inputs.items() if isinstance(one, TextFeature) and not one.of]
+        yield Finding(
+            (*where, "of"), f"no input of kind text with a tokenizer: {feature.of}", nearest(feature.of, texts)
+        )
+
+
+def _feature(feature: ColumnFeature | ContentFeature, where: Where) -> list[Finding]:
     findings = list(_field(feature.field, where))
     if isinstance(feature, PresentFeature):
         return findings

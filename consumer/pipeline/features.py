@@ -133,8 +133,26 @@ class ImageFeature(_Content, frozen=True, kw_only=True, tag_field="kind", tag="i
     mode: Annotated[Literal["L", "RGB"], words("L: one channel, grey; RGB: three.")] = "RGB"
 
 
+class TextFeature(Spec, frozen=True, kw_only=True, tag_field="kind", tag="text"):
+    """A text's tokens as a whole tensor; needs `onelane[text]`."""
+
+    field: FieldPath | None = None
+    tokenizer: Annotated[
+        str | None, words("A Hugging Face `tokenizers` file (tokenizer.json), relative to the pipeline file.")
+    ] = None
+    max_tokens: Annotated[
+        Annotated[int, msgspec.Meta(ge=1, le=2**20)] | None,
+        words("Texts of more are cut; shorter ones are padded, no further than needed where the length varies."),
+    ] = None
+    of: Annotated[str | None, words("Instead of these: the input that has them; the text is tokenised once.")] = None
+    part: Annotated[
+        Literal["ids", "mask", "type_ids"], words("The tokens' ids; 1 for each token, 0 for padding; their segments.")
+    ] = "ids"
+    missing: Annotated[str | None, words("Stands in for an absent or null field.")] = None
+
+
 ContentFeature: TypeAlias = BytesFeature | ImageFeature
 ColumnFeature: TypeAlias = (
     NumberFeature | BooleanFeature | CategoryFeature | TimeFeature | PresentFeature | NumbersFeature
 )
-Feature: TypeAlias = ColumnFeature | BytesFeature | ImageFeature
+Feature: TypeAlias = ColumnFeature | BytesFeature | ImageFeature | TextFeature

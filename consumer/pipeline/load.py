@@ -11,7 +11,7 @@ import msgspec
 from consumer.exits import PipelineError
 from consumer.pipeline.check import build
 from consumer.pipeline.contradictions import contradictions
-from consumer.pipeline.features import CategoryFeature, Feature
+from consumer.pipeline.features import CategoryFeature, Feature, TextFeature
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.findings import Path as Where
 from consumer.pipeline.outputs import LabelledOutput
@@ -91,6 +91,13 @@ def _schema(spec: Pipeline, directory: Path, findings: list[Finding]) -> bytes |
 
 def _with_vocabularies(spec: Pipeline, directory: Path, findings: list[Finding]) -> Pipeline:
     def read(feature: Feature, where: Where) -> Feature:
+        if isinstance(feature, TextFeature) and feature.tokenizer is not None:
+            file = directory / feature.tokenizer
+            try:
+                return msgspec.structs.replace(feature, tokenizer=file.read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError) as error:
+                findings.append(Finding((*where, "tokenizer"), f"{file} can't be read: {error}"))
+                return feature
         if not isinstance(feature, CategoryFeature) or not isinstance(feature.vocabulary, str):
             return feature
         entries = _entries(directory / feature.vocabulary, (*where, "vocabulary"), findings)
