@@ -76,7 +76,7 @@ class Loader:
         if self.failed == 1:
             print(f"not delivered: {error}", file=sys.stderr)
 
-    def send(self, topic: str, key: bytes, value: bytes) -> None:
+    def send(self, topic: str, key: bytes | None, value: bytes) -> None:
         """Queue one record, waiting while the queue is full."""
         while True:
             try:
