@@ -271,7 +271,8 @@ class KafkaBroker(ABC):
             # the next one's start ends the transaction.
             self._replace(careful=True)
         elif (end := gone or killed) is not None:
-            kind = AbortKind.FENCED if _dead(end) else kind
+            if _dead(end):
+                kind = AbortKind.CUT_OFF if self._outlet.cut_off else AbortKind.FENCED
             self._renew(end)
         return AbortedError(why, culprits, kind)
 
@@ -288,8 +289,9 @@ class KafkaBroker(ABC):
     def _renew(self, gone: KafkaException) -> None:
         """Replace a producer that is of no use any more, such as one whose transaction the coordinator timed out."""
         why, now = reason(gone), time.monotonic()
-        # Who lacks a permission, or does not get through, is not fenced by another.
-        if _dead(gone) and why.code() not in DENIED:
+        # Who lacks a permission, or does not get through, is not fenced by another; nor is one whose brokers were all
+        # away: it is their coordinator that timed its transaction out, as often as they crash.
+        if _dead(gone) and why.code() not in DENIED and not self._outlet.cut_off:
             if now - self._renewed_at < _FENCED_AGAIN:
                 raise FatalBrokerError(
                     "the producer died twice within a minute; if it was fenced, another worker runs under the same "

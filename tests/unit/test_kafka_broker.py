@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from consumer.broker import AbortedError
+from consumer.broker import AbortedError, AbortKind
 from consumer.exits import FatalBrokerError
 from consumer.kafka.broker import KafkaBroker
 from consumer.kafka.delivery import AtLeastOnce, ExactlyOnce
@@ -254,6 +254,24 @@ def test_a_fenced_producer_is_replaced_once() -> None:
     scene.broker.write(RESULTS)
     with pytest.raises(FatalBrokerError, match="twice within a minute"):
         scene.broker.checkpoint({0: 1})
+
+
+def test_brokers_that_crash_twice_within_a_minute_are_no_twin() -> None:
+    """A producer that dies after all brokers were away is replaced each time, and the abort says why."""
+    scene = Scene(ExactlyOnce)
+    for _ in range(3):
+        scene.failures["commit_transaction"] = FENCED
+        scene.broker.write(RESULTS)
+        scene.outlets[-1].cut_off = True
+        with pytest.raises(AbortedError) as caught:
+            scene.broker.checkpoint({0: 1})
+        assert caught.value.kind == AbortKind.CUT_OFF
+        scene.broker.rewind()
+    scene.failures["commit_transaction"] = FENCED
+    scene.broker.write(RESULTS)
+    with pytest.raises(AbortedError) as caught:
+        scene.broker.checkpoint({0: 1})
+    assert caught.value.kind == AbortKind.FENCED
 
 
 def test_a_refusal_is_not_forgotten_where_the_abort_kills_the_producer() -> None:
