@@ -13,7 +13,7 @@ from consumer.fit import fit_inputs, fit_outputs
 from consumer.formats import Formats, open_formats
 from consumer.guard import Limits
 from consumer.holds import HoldRule
-from consumer.kafka.registry import SchemaRegistry
+from consumer.kafka.registry import PatientRegistry
 from consumer.lane import BatchRule, Reason
 from consumer.model.engines import Engine, find_engine
 from consumer.model.file import ModelFile, Signature, open_interpreter, read_model, read_signature, refuse_state
@@ -119,7 +119,7 @@ class Assembly(msgspec.Struct, frozen=True):
         return same
 
 
-def assemble(file: PipelineFile, registry: Callable[[Mapping[str, Any]], Registry] = SchemaRegistry) -> Assembly:
+def assemble(file: PipelineFile, registry: Callable[[Mapping[str, Any]], Registry] = PatientRegistry) -> Assembly:
     """Open the model, fit the mapping, prove batches and settle schemas.
 
     Args:

@@ -2,14 +2,23 @@
 
 import base64
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import BinaryIO, Final
 
 import orjson
 
 from consumer.broker import Assignment, EndOfInputError
+from consumer.exits import PipelineError
 from consumer.types import DeadLetter, Enriched, Event, Notes, PlainEvent, Positions, Result
 
 _PARTITION: Final = 0
+
+
+class Form(StrEnum):
+    """How a value stands in a line: values that are no text may have line ends in them."""
+
+    TEXT = "text"
+    BASE64 = "base64"
 
 
 class FileBroker:
@@ -23,13 +32,22 @@ class FileBroker:
         enriched: takes enriched records.
         dead: takes dead letters.
         name: of the input, in dead letters.
+        form: how values stand in lines, of events and of enriched records.
     """
 
-    def __init__(self, events: BinaryIO, enriched: BinaryIO, dead: BinaryIO, name: str = "stdin") -> None:
+    def __init__(
+        self,
+        events: BinaryIO,
+        enriched: BinaryIO,
+        dead: BinaryIO,
+        name: str = "stdin",
+        form: tuple[Form, Form] = (Form.TEXT, Form.TEXT),
+    ) -> None:
         self._events = events
         self._enriched = enriched
         self._dead = dead
         self._name = name
+        self._form_in, self._form_out = form
         self._next = 0
         self._assignment: Assignment | None = None
 
@@ -42,6 +60,7 @@ class FileBroker:
 
         Raises:
             EndOfInputError: there are none.
+            PipelineError: one is not in the form that it should be in.
         """
         del until  # a file does not make anyone wait
         if self._assignment is not None:
@@ -52,7 +71,7 @@ class FileBroker:
         for line in self._events:
             value = line.rstrip(b"\r\n")
             if value:
-                events.append(PlainEvent(value, offset=self._next, topic=self._name))
+                events.append(PlainEvent(self._value(value), offset=self._next, topic=self._name))
             self._next += 1
             if len(events) >= limit:
                 break
@@ -60,10 +79,22 @@ class FileBroker:
             raise EndOfInputError
         return events
 
+    def _value(self, line: bytes) -> bytes:
+        if self._form_in is Form.TEXT:
+            return line
+        try:
+            return base64.b64decode(line, validate=True)
+        except ValueError as error:
+            raise PipelineError(
+                f"{self._name}:{self._next + 1}: not base64, which binary events are: {error}"
+            ) from None
+
     def write(self, results: Sequence[Result]) -> Sequence[DeadLetter]:
         """Write each result as a line."""
-        lines = [result.value + b"\n" for result in results if type(result) is Enriched]
-        self._enriched.write(b"".join(lines))
+        values = [result.value for result in results if type(result) is Enriched]
+        if self._form_out is Form.BASE64:
+            values = list(map(base64.b64encode, values))
+        self._enriched.write(b"".join([value + b"\n" for value in values]))
         for result in results:
             if type(result) is DeadLetter:
                 self._dead.write(_line(result))

@@ -12,7 +12,7 @@ import click
 from consumer.assembly import assemble
 from consumer.cli.options import load_pipeline, pipeline_argument
 from consumer.exits import PipelineError
-from consumer.files import FileBroker
+from consumer.files import FileBroker, Form
 from consumer.operate.figures import Figures
 from consumer.operate.logs import set_up_logs
 from consumer.worker import Worker
@@ -31,19 +31,26 @@ _NEVER = float("inf")
 def command(pipeline: Path, dead_letters: Path | None) -> None:
     """Enrich JSON lines from stdin to stdout.
 
-    A batch is written when it has all of its rows, or when the input ends; batch.wait is for topics.
+    Events and records of other formats are base64, one a line. A batch is written when it has all of its rows, or
+    when the input ends; batch.wait is for topics.
     """
     if sys.stdin is None or sys.stdout is None:
         raise PipelineError("stdin and stdout have to be open")
     set_up_logs(logging.WARNING)  # stderr is for dead letters
     assembly = assemble(load_pipeline(pipeline))
+    spec = assembly.file.spec
     figures = Figures(time.monotonic)
     with ExitStack() as stack:
         dead: BinaryIO = sys.stderr.buffer if dead_letters is None else stack.enter_context(dead_letters.open("wb"))
-        broker = FileBroker(cast("BinaryIO", sys.stdin.buffer), sys.stdout.buffer, dead)
+        form = (_form(spec.input.format), _form(spec.output_format))
+        broker = FileBroker(cast("BinaryIO", sys.stdin.buffer), sys.stdout.buffer, dead, form=form)
         worker = Worker(
             broker, assembly.enrichers(), assembly.rule, checkpoint=_NEVER, drain=_NEVER, observer=figures
         )
         worker.run(lambda: False)
     if dead_letters is not None or sys.stderr.isatty():
         click.echo(f"{figures.events} events, {figures.dead.total()} dead letters", err=True)
+
+
+def _form(name: str) -> Form:
+    return Form.TEXT if name == "json" else Form.BASE64

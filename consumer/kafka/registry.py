@@ -181,6 +181,18 @@ class SchemaRegistry:
         return self._api.Schema(schema.text, schema.kind, references)
 
 
+class PatientRegistry(SchemaRegistry):
+    """A registry as one sees it who reads and has no lanes that could go on meanwhile: a file, a replay."""
+
+    def schema(self, number: int) -> Schema:
+        """Return the schema of an id, waited for as at the start.
+
+        Raises:
+            FatalBrokerError: the registry does not answer.
+        """
+        return self._insisted(lambda: self._fetch(number))
+
+
 class RegisteringRegistry(SchemaRegistry):
     """A registry as a worker sees it, which may add a schema of its own."""
 

@@ -1,10 +1,13 @@
 """The edge to a schema registry, against a real one."""
 
 import json
+import ssl
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any, Protocol, Self
 
@@ -14,7 +17,7 @@ from confluent_kafka.schema_registry import SchemaReference, SchemaRegistryClien
 
 from consumer.exits import FatalBrokerError, RefusedError
 from consumer.kafka import registry as edge
-from consumer.kafka.registry import CheckingRegistry, RegisteringRegistry, SchemaRegistry
+from consumer.kafka.registry import CheckingRegistry, PatientRegistry, RegisteringRegistry, SchemaRegistry
 from consumer.records.schemas import Schema, UnknownSchemaError
 from consumer.types import NotYetError
 from tests.support.apicurio import Apicurio, url
@@ -147,9 +150,10 @@ class Answers:
         status: of HTTP.
         body: what it says.
         after: seconds before it does.
+        tls: how it speaks TLS, if it does.
     """
 
-    def __init__(self, status: int, body: bytes, after: float = 0.0) -> None:
+    def __init__(self, status: int, body: bytes, after: float = 0.0, tls: ssl.SSLContext | None = None) -> None:
         self.authorisations: list[str | None] = []
         answers = self
 
@@ -166,8 +170,11 @@ class Answers:
                 """Say nothing."""
 
         self._server = ThreadingHTTPServer((HOST, 0), Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that goes away
         self._thread = Thread(target=self._server.serve_forever, name="answers")
-        self.address = f"http://{HOST}:{self._server.server_port}"
+        self.address = f"{'http' if tls is None else 'https'}://{HOST}:{self._server.server_port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -227,6 +234,34 @@ def test_a_password_is_sent_and_kept_out_of_messages() -> None:
         ours.schema(1)
     assert server.authorisations == ["Basic bWU6c2VjcmV0"]
     assert "secret" not in str(caught.value)
+
+
+def test_without_lanes_to_serve_a_registry_is_waited_for(monkeypatch: pytest.MonkeyPatch, opened: Open) -> None:
+    """As `onelane enrich` and a replay do."""
+    with Answers(200, json.dumps({"schema": NUMBER.text}).encode(), after=0.5) as server:
+        assert opened(server.address, PatientRegistry).schema(1).text == NUMBER.text
+    monkeypatch.setattr(edge, "_START", 0.5)
+    with pytest.raises(FatalBrokerError, match="no registry within"):
+        opened(url(f"{HOST}:{free_port()}"), PatientRegistry).schema(1)
+
+
+def test_tls_and_a_certificate_of_ones_own(tmp_path: Path) -> None:
+    """The registry is known by its authority, and knows us by a certificate; without either there is no talk."""
+    openssl = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    names = ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", f"subjectAltName=IP:{HOST}"]
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run([*openssl, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    both = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificate))
+    both.load_cert_chain(certificate, key)
+    both.verify_mode = ssl.CERT_REQUIRED
+    ours = {"ssl.certificate.location": str(certificate), "ssl.key.location": str(key)}
+    with Answers(200, json.dumps({"schema": NUMBER.text}).encode(), tls=both) as server:
+        trusting = {"url": server.address, "ssl.ca.location": str(certificate)}
+        with closing(SchemaRegistry({**trusting, **ours}, patience=10)) as registry:
+            assert registry.schema(1).text == NUMBER.text
+        for settings in (trusting, {"url": server.address, **ours}):
+            with closing(SchemaRegistry(settings, patience=10)) as registry, pytest.raises(NotYetError):
+                registry.schema(1)
 
 
 @pytest.mark.parametrize("settings", [{"ssl.ca.location": "/no/such/file"}, {"basic.auth.user.info": "nobody"}])

@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from consumer.exits import MEANINGS, ExitCode, FatalBrokerError, OnelaneError, P
 from consumer.pipeline.schema import schema
 from tests.support.command import ROOT, onelane
 from tests.support.flights import FLIGHTS, flight_values
+from tests.support.formats import schema_of, written
 from tests.support.pipelines import GOOD, changed, write
 
 PIPELINE = FLIGHTS / "pipeline.yaml"
@@ -192,6 +194,21 @@ def test_enrich_writes_records_to_stdout_and_dead_letters_to_a_file(tmp_path: Pa
     assert [(letter["line"], letter["cause"]) for letter in letters] == [(2, "Malformed"), (5, "WrongType")]
     assert (letters[0]["text"], letters[1]["event"]) == ("{", {"distance": "far"})
     assert "4 events, 2 dead letters" in done.stderr.decode().splitlines()  # the engine may write there too
+
+
+def test_enrich_takes_and_gives_binary_events_as_base64() -> None:
+    """The bytes are those that a topic would have."""
+    schema = schema_of("avro")
+    events = [written("avro", orjson.loads(value), schema) for value in flight_values()[:3]]
+    lines = b"\n".join(map(b64encode, events))
+    pipeline = PIPELINE.with_name("pipeline-avro.yaml")
+    done = onelane("enrich", pipeline, stdin=lines)
+    assert (done.returncode, len(done.stdout.splitlines())) == (ExitCode.DONE, 3)
+    for event, line in zip(events, done.stdout.splitlines(), strict=True):
+        assert b64decode(line).startswith(event)
+    done = onelane("enrich", pipeline, stdin=lines + b"\n{}\n")
+    assert done.returncode == ExitCode.PIPELINE
+    assert b"stdin:4: not base64" in done.stderr
 
 
 def test_enrich_writes_dead_letters_to_stderr_by_default() -> None:
