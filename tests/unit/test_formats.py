@@ -157,3 +157,15 @@ def test_a_schema_file_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.avsc").write_text("{")
     with pytest.raises(RefusedError, match="the schema of flights won't do: it is no JSON"):
         assembled(tmp_path, {"input": {"format": "avro", "schema": str(tmp_path / "bad.avsc")}})
+
+
+def test_a_pipelines_hash_tells_its_formats_and_its_schema_file(tmp_path: Path) -> None:
+    """They decide what records say."""
+    schema = tmp_path / "events.avsc"
+    schema.write_text(schema_of("avro").text)
+    avro = {"input": {"format": "avro", "schema": str(schema)}}
+    labels = [assembled(tmp_path, {}).file.label, assembled(tmp_path, avro).file.label]
+    labels.append(assembled(tmp_path, {**avro, "output": {"format": "json"}}).file.label)
+    schema.write_text(schema_of("avro").text.replace('"Flight"', '"Departure"'))
+    labels.append(assembled(tmp_path, avro).file.label)
+    assert len(set(labels)) == 4

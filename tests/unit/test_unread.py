@@ -55,7 +55,7 @@ def test_a_lane_waits_at_what_can_not_be_read_and_the_others_go_on(topics: Topic
 def test_it_goes_on_within_seconds_of_the_answer(topics: Topics) -> None:
     """In order, once, and nothing is a dead letter."""
     member = Member(topics, 0)
-    member.pass_seconds(60)
+    member.pass_seconds(100)
     member.reader.known = True
     member.pass_seconds(5.6)
     assert member.story.told("released") == ["released 0"]
