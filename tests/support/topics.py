@@ -60,15 +60,16 @@ class Record:
     timestamp_ms: int
 
 
-def wait_until(condition: Callable[[], T], timeout: float, message: str) -> T:
-    """The first true answer of `condition`; raises TimeoutError with `message` after `timeout` seconds."""
+def wait_until(condition: Callable[[], T], timeout: float, message: str | Callable[[], str]) -> T:
+    """The first true answer of `condition`; after `timeout` seconds a TimeoutError, with `message` made then."""
     deadline = time.monotonic() + timeout
     while True:
         answer = condition()
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{message} (waited {timeout:g} s)")
+            told = message if isinstance(message, str) else message()
+            raise TimeoutError(f"{told} (waited {timeout:g} s)")
         time.sleep(POLL_INTERVAL)
 
 

@@ -57,7 +57,7 @@ class Work:
         wait_until(
             lambda: not self.worker.running or self.done() > before,
             RESUME_TIMEOUT,
-            f"nothing more is enriched; the worker said:\n{self.worker.tail()}",
+            lambda: f"nothing more is enriched; the worker said:\n{self.worker.tail()}",
         )
         assert self.worker.running, f"the worker ended:\n{self.worker.tail()}"
         return time.monotonic() - began
