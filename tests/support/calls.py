@@ -1,6 +1,7 @@
 """Workers that halt at a call of their clients of Kafka, each on a stream that makes for the call."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
@@ -45,6 +46,11 @@ class Call:
     pending: bool = False
     halt: Literal["before", "after"] = "before"
 
+    @property
+    def worker(self) -> str:
+        """The name of the worker that halts there."""
+        return f"{self.method}-{self.halt}"
+
     def on_turn(self, turn: int) -> str:
         """Where a worker halts, in a turn."""
         return f"{self.method}:{1 + secrets.randbelow(12) if turn and self.often else self.number}:{self.halt}"
@@ -73,15 +79,23 @@ def start_halting(start: StartWorker, stream: Stream, call: Call, turn: int, unt
     """Start a worker that halts at a call until a file is there."""
     return start(
         stream,
-        f"{call.method}-{call.halt}",
+        call.worker,
         module="tests.support.halting_client",
         environment={"HALT_AT": call.on_turn(turn), "HALT_UNTIL": str(until)},
     )
 
 
-def complete(streams: dict[Call, Stream], start: StartWorker) -> dict[Call, Outcome]:
-    """Let another worker complete each stream, and return what became of the events in all."""
-    successors = [start(stream, "successor") for stream in streams.values()]
+def complete(
+    streams: dict[Call, Stream], start: StartWorker, name: Callable[[Call], str] = lambda _: "successor"
+) -> dict[Call, Outcome]:
+    """Let another worker complete each stream, and return what became of the events in all.
+
+    Args:
+        streams: those whose workers have ended.
+        start: starts a worker.
+        name: of a stream's successor; under the name of the worker that it follows, it ends what that one left open.
+    """
+    successors = [start(stream, name(call)) for call, stream in streams.items()]
     for call, stream in streams.items():
         _wait_until_complete(stream, call)
     for successor in successors:
