@@ -16,7 +16,7 @@ class AbortKind(StrEnum):
 
     LOST = "lost"  # partitions are another's, or the group has dropped this member
     FENCED = "fenced"  # the producer is dead: fenced by another, or its transaction timed out
-    CUT_OFF = "cut_off"  # all brokers were away for so long that the producer is dead
+    CUT_OFF = "cut_off"  # brokers were out of reach for so long that the producer is of no use
     REFUSED = "refused"  # the broker refuses a record
     UNDELIVERED = "undelivered"  # a topic is missing, a permission, or time ran out
     OTHER = "other"

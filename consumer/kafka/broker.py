@@ -271,8 +271,7 @@ class KafkaBroker(ABC):
             # the next one's start ends the transaction.
             self._replace(careful=True)
         elif (end := gone or killed) is not None:
-            if _dead(end):
-                kind = AbortKind.CUT_OFF if self._outlet.cut_off else AbortKind.FENCED
+            kind = AbortKind.FENCED if _dead(end) and not self._outlet.cut_off else AbortKind.CUT_OFF
             self._renew(end)
         return AbortedError(why, culprits, kind)
 

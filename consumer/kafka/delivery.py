@@ -10,8 +10,9 @@ from confluent_kafka import KafkaException
 
 from consumer.broker import AbortedError, AbortKind, Assignment
 from consumer.exits import FatalBrokerError
+from consumer.kafka.aside import Aside
 from consumer.kafka.broker import KafkaBroker
-from consumer.kafka.errors import CALL, DENIED, WornOutError, explained, reason
+from consumer.kafka.errors import CALL, DENIED, LeftBehindError, WornOutError, explained, reason
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet
 from consumer.operate.pulse import Pulse
@@ -29,10 +30,20 @@ _FLUSH: Final = 1.0
 
 
 class ExactlyOnce(KafkaBroker):
-    """Results and offsets in one transaction (KIP-98, KIP-447)."""
+    """Results and offsets in one transaction (KIP-98, KIP-447).
 
-    def __init__(self, group: Group, make_outlet: Callable[[bool], Outlet], pulse: Pulse) -> None:
+    Args:
+        group: not joined yet.
+        make_outlet: makes an outlet; true asks for a careful one.
+        pulse: knows when the worker is in here.
+        aside: where calls are made that may never return.
+    """
+
+    def __init__(
+        self, group: Group, make_outlet: Callable[[bool], Outlet], pulse: Pulse, aside: Aside | None = None
+    ) -> None:
         self._make_bare = make_outlet
+        self._aside = aside or Aside()
         self._joined = False
         super().__init__(group, self._ready, pulse)
 
@@ -50,7 +61,7 @@ class ExactlyOnce(KafkaBroker):
             outlet = self._make_bare(careful)
             begin = partial(outlet.producer.init_transactions, CALL)
             try:
-                self._patience.until_done(begin, "init_transactions", _WORN_OUT)
+                self._call(outlet, begin, "init_transactions")
             except KafkaException as error:
                 why = reason(error)
                 passes = isinstance(error, WornOutError) or why.code() in DENIED
@@ -76,18 +87,24 @@ class ExactlyOnce(KafkaBroker):
             self._written = True
 
     def _finish(self, changed: Positions) -> bool:
-        producer, group = self._outlet.producer, self._group
+        outlet, producer, group = self._outlet, self._outlet.producer, self._group
         offsets = group.offsets(changed)
-        self._patience.until_done(
-            lambda: producer.send_offsets_to_transaction(offsets, group.metadata(), CALL), "send offsets", _WORN_OUT
+        self._call(
+            outlet, lambda: producer.send_offsets_to_transaction(offsets, group.metadata(), CALL), "send offsets"
         )
-        self._patience.until_done(lambda: producer.commit_transaction(CALL), "commit transaction", _WORN_OUT)
+        self._call(outlet, partial(producer.commit_transaction, CALL), "commit transaction")
         return True
 
     def _discard(self) -> None:
-        self._patience.until_done(
-            lambda: self._outlet.producer.abort_transaction(CALL), "abort transaction", _WORN_OUT
-        )
+        self._call(self._outlet, partial(self._outlet.producer.abort_transaction, CALL), "abort transaction")
+
+    def _call(self, outlet: Outlet, call: Callable[[], None], what: str) -> None:
+        """Make a call of an outlet's producer that waits for brokers, maybe for ever: then leave it behind."""
+        try:
+            self._patience.until_done(call, what, _WORN_OUT, self._aside)
+        except LeftBehindError:
+            outlet.leave_behind()
+            raise
 
     def _lose(self) -> None:
         why = AbortedError("partitions were lost with a transaction open", kind=AbortKind.LOST)

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
+from consumer.kafka.aside import Aside, StuckError
 from consumer.operate.pulse import Wait
 
 T = TypeVar("T")
@@ -63,6 +64,10 @@ class WornOutError(KafkaException):
     """A call has been made again for so long that the client itself may be what does not work."""
 
 
+class LeftBehindError(WornOutError):
+    """A call did not return: its client is still inside it, and must not be touched any more."""
+
+
 class Patience:
     """Calls again for as long as an error is one that passes.
 
@@ -75,36 +80,69 @@ class Patience:
         self.wait = wait
         self._pause = pause
 
-    def until_done(self, call: Callable[[], T], what: str, limit: float = float("inf")) -> T:
+    def until_done(
+        self, call: Callable[[], T], what: str, limit: float = float("inf"), aside: Aside | None = None
+    ) -> T:
         """Return what a call gives at its first success; after a commit that timed out nothing else is legal.
 
         Says since when it waits, and what permission is missing, if that is it.
 
+        Args:
+            call: it.
+            what: its name.
+            limit: seconds after which it is not made again.
+            aside: where it is made if it may never return.
+
         Raises:
             KafkaException: the first error of another kind.
             WornOutError: it was called again for ``limit`` seconds.
+            LeftBehindError: it was made aside, and has not returned.
         """
-        began = said = time.monotonic()
+        waiting = _Waiting(what, self.wait)
         try:
             while True:
                 try:
-                    return call()
+                    return call() if aside is None else aside.run(call, waiting.tell)
+                except StuckError as error:
+                    raise LeftBehindError(KafkaError(KafkaError._TIMED_OUT, str(error))) from error  # noqa: SLF001
                 except KafkaException as error:
                     why = reason(error)
                     if not _again(why):
                         raise
-                    now = time.monotonic()
-                    if now - said > _LOUD_AFTER or said == began:
-                        said = now
-                        seconds = round(now - began, 1)
-                        _log.warning("waiting for the broker", call=what, seconds=seconds, error=explained(why))
-                    if now - began > limit:
+                    waiting.tell(explained(why))
+                    if waiting.seconds > limit:
                         raise WornOutError(why) from error
-                    self.wait.waits(what)
                     self._pause(_PAUSE)
         finally:
-            if said != began:
-                self.wait.answered()  # or it ended in another way than was hoped for
+            waiting.over()
+
+
+class _Waiting:
+    """Tells of a wait that is on purpose: at once, and each ten seconds or so."""
+
+    def __init__(self, what: str, wait: Wait) -> None:
+        self._what = what
+        self._wait = wait
+        self._began = self._said = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self._began
+
+    def tell(self, error: str) -> None:
+        """Tell of one more try, and why."""
+        now = time.monotonic()
+        if now - self._said > _LOUD_AFTER or self._said == self._began:
+            self._said = now
+            seconds = round(now - self._began, 1)
+            _log.warning("waiting for the broker", call=self._what, seconds=seconds, error=error)
+        self._wait.waits(self._what)
+
+    def over(self) -> None:
+        """It ended, if in another way than was hoped for."""
+        if self._said != self._began:
+            self._wait.answered()
 
 
 def explained(error: KafkaError, topic: str | None = None) -> str:

@@ -76,6 +76,7 @@ class Outlet:
         self.refused: dict[tuple[int, int], KafkaError] = {}
         self.refusal = False
         self._keep_enriched = self._keep_dead = False
+        self._left_behind = False
         # Whether all brokers were away at some time since it was made.
         self.cut_off = False
         self.producer = Producer(
@@ -162,8 +163,14 @@ class Outlet:
         failed, self._failed = self._failed, None
         return failed, self._failed_topic
 
+    def leave_behind(self) -> None:
+        """Touch the producer no more: it is inside a call that does not return, and closing it would not either."""
+        self._left_behind = True
+
     def close(self) -> None:
         """Let go of the producer, and of all that it has not sent."""
+        if self._left_behind:
+            return
         self.producer.purge()
         # A producer that is dead for good says so once more, from the flush inside or in a warning; then it is gone.
         with suppress(KafkaException), warnings.catch_warnings():

@@ -1,5 +1,6 @@
 """The way from librdkafka's errors to rewinds, without a broker: group and producer are played."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -8,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from consumer.broker import AbortedError, AbortKind
 from consumer.exits import FatalBrokerError
+from consumer.kafka.aside import Aside
 from consumer.kafka.broker import KafkaBroker
 from consumer.kafka.delivery import AtLeastOnce, ExactlyOnce
 from consumer.kafka.errors import Patience
@@ -62,9 +64,12 @@ class FakeGroup:
 class FakeProducer:
     """Notes what it is asked, and fails where it is told to."""
 
+    hangs_in = ""
+
     def __init__(self, calls: list[str], failures: dict[str, KafkaError]) -> None:
         self._calls = calls
         self._failures = failures
+        self.over = threading.Event()
 
     def poll(self, _: float) -> int:
         """Have nothing to tell."""
@@ -75,6 +80,8 @@ class FakeProducer:
             self._calls.append(name)
             if name in self._failures:
                 raise KafkaException(self._failures.pop(name))
+            if name == self.hangs_in:
+                self.over.wait()
             return 0
 
         return call
@@ -88,6 +95,7 @@ class FakeOutlet:
         self.failed: KafkaError | None = None
         self.refusal = self.careful = self.cut_off = False
         self.refused: dict[tuple[int, int], KafkaError] = {}
+        self.left_behind = False
 
     def write(self, results: Sequence[Result], refused: object) -> list[Result]:
         """Take all."""
@@ -107,6 +115,10 @@ class FakeOutlet:
     def count_partitions(self) -> None:
         """Nothing to count."""
 
+    def leave_behind(self) -> None:
+        """Note it."""
+        self.left_behind = True
+
     def close(self) -> None:
         """Nothing to close."""
 
@@ -119,7 +131,8 @@ class Scene:
         self.calls: list[str] = []
         self.failures: dict[str, KafkaError] = {}
         self.outlets: list[FakeOutlet] = []
-        self.broker = kind(cast("Group", self.group), self._outlet, Pulse(60))
+        more: dict[str, Any] = {"aside": Aside(leave=0.05)} if kind is ExactlyOnce else {}
+        self.broker = kind(cast("Group", self.group), self._outlet, Pulse(60), **more)
         self.broker._committed.update({0: (0, ""), 1: (0, "")})
         self.calls.clear()
         self.failures.update(failures)
@@ -151,6 +164,27 @@ def test_a_producer_that_was_cut_off_from_all_brokers_begins_no_transaction() ->
     scene.broker.write(RESULTS)
     assert len(scene.outlets) == 2
     assert scene.calls[-2:] == ["init_transactions", "begin_transaction"]
+
+
+@pytest.mark.parametrize("call", ["send_offsets_to_transaction", "commit_transaction", "abort_transaction"])
+def test_a_producer_whose_call_does_not_return_is_left_behind(call: str) -> None:
+    """Another takes its place and the worker rewinds; it is nobody's fencing, however often it comes."""
+    failures = {"send_offsets_to_transaction": ABORTABLE} if call == "abort_transaction" else {}
+    scene = Scene(ExactlyOnce)
+    for _ in range(3):
+        scene.failures.update(failures)
+        stuck = scene.outlets[-1]
+        stuck.producer.hangs_in = call
+        scene.broker.write(RESULTS)
+        with pytest.raises(AbortedError) as aborted:
+            scene.broker.checkpoint({0: 1, 1: 1})
+        assert (aborted.value.kind, stuck.left_behind) == (AbortKind.CUT_OFF, True)
+        assert scene.outlets[-1] is not stuck
+        scene.broker.rewind()
+        stuck.producer.over.set()
+    scene.broker.write(RESULTS)
+    scene.broker.checkpoint({0: 1, 1: 1})
+    assert scene.calls[-2:] == ["send_offsets_to_transaction", "commit_transaction"]
 
 
 class Told:

@@ -1,0 +1,87 @@
+"""Calls of a client that may never return, made where they can be left behind.
+
+librdkafka's transactional calls take a time-out and wait for its main thread without one, which waits for brokers
+that it may have forgotten: after a broker or all of them were killed, ``send_offsets_to_transaction`` was seen never
+to return (librdkafka 2.16; rule 16 of DESIGN.md).
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Thread
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+Job = Callable[[], None]
+
+# Seconds: how often it is told that a call has not returned, and after how long it is left behind. The longest that
+# came back, against a broker that stood still, took 15 s.
+TELL: Final = 10.0
+LEAVE: Final = 30.0
+
+
+class StuckError(Exception):
+    """A call has not returned; its client is still inside it, and must not be touched any more."""
+
+
+class Aside:
+    """Makes calls on a thread of its own while the caller waits: one at a time touches the client all the same.
+
+    Args:
+        leave: seconds after which a call is left behind, with its thread and its client.
+        tell: seconds between two tellings.
+    """
+
+    def __init__(self, leave: float = LEAVE, tell: float = TELL) -> None:
+        self._leave = leave
+        self._tell = tell
+        self._jobs: SimpleQueue[Job | None] | None = None
+
+    def run(self, call: Callable[[], T], waiting: Callable[[str], None]) -> T:
+        """Return what a call returns, or raise what it raises.
+
+        Args:
+            call: it.
+            waiting: is told in between that it has not returned.
+
+        Raises:
+            StuckError: it has not returned for too long.
+        """
+        future: Future[T] = Future()
+        self._queue().put(lambda: _fulfil(future, call))
+        waited = 0.0
+        while waited < self._leave:
+            span = min(self._tell, self._leave - waited)
+            try:
+                return future.result(span)
+            except TimeoutError:
+                if future.done():  # the call's own, or just now
+                    return future.result()
+            waited += span
+            waiting("the client does not come back")
+        self._queue().put(None)
+        self._jobs = None  # the next call gets another thread
+        raise StuckError(f"a call of the client has not returned for {self._leave:g} s")
+
+    def _queue(self) -> SimpleQueue[Job | None]:
+        if self._jobs is None:
+            self._jobs = SimpleQueue()
+            # A daemon: the end of the process does not wait for a call that never returns. Until it does, its frame
+            # keeps the client from being destroyed, which would wait too.
+            Thread(target=_work, args=(self._jobs,), name="client", daemon=True).start()
+        return self._jobs
+
+
+def _work(jobs: SimpleQueue[Job | None]) -> None:
+    while (job := jobs.get()) is not None:
+        job()
+        del job  # it holds the client
+
+
+def _fulfil(future: Future[T], call: Callable[[], T]) -> None:
+    try:
+        answer = call()
+    except BaseException as error:  # noqa: BLE001 - the waiting thread's to deal with
+        future.set_exception(error)
+    else:
+        future.set_result(answer)
