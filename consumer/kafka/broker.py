@@ -250,6 +250,7 @@ class KafkaBroker(ABC):
         """Throw away what was written, mend the producer, and return what to raise."""
         self._written = False
         self._undone = True
+        self._outlet.serve()  # whether it was cut off
         why, kind, culprits, told = str(failure), AbortKind.OTHER, set[int](), list[KafkaException]()
         if isinstance(failure, AbortedError):
             kind, culprits = failure.kind, set(failure.culprits)

@@ -16,7 +16,7 @@ from consumer.kafka.errors import CALL, DENIED, LeftBehindError, WornOutError, e
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet
 from consumer.operate.pulse import Pulse
-from consumer.types import Positions
+from consumer.types import Positions, Result
 
 _log = structlog.get_logger()
 
@@ -43,6 +43,8 @@ class ExactlyOnce(KafkaBroker):
         self, group: Group, make_outlet: Callable[[bool], Outlet], pulse: Pulse, aside: Aside | None = None
     ) -> None:
         self._make_bare = make_outlet
+        # What was written by producers that died with their transactions.
+        self._left_open: dict[str, Result] = {}
         self._aside = aside or Aside()
         self._joined = False
         super().__init__(group, self._ready, pulse)
@@ -62,9 +64,14 @@ class ExactlyOnce(KafkaBroker):
             begin = partial(outlet.producer.init_transactions, CALL)
             try:
                 self._call(outlet, begin, "init_transactions")
+                if self._left_open:
+                    self._sweep(outlet)
+                    outlet.close()
+                    continue
             except KafkaException as error:
                 why = reason(error)
-                passes = isinstance(error, WornOutError) or why.code() in DENIED
+                outlet.serve()  # whether it was cut off
+                passes = isinstance(error, WornOutError) or why.code() in DENIED or outlet.cut_off
                 if not passes or not self._joined:
                     raise FatalBrokerError(f"no transactions: {explained(why)}") from error
                 _log.warning("no transactions yet", error=explained(why))
@@ -74,6 +81,31 @@ class ExactlyOnce(KafkaBroker):
             else:
                 self._pulse.answered()
                 return outlet
+
+    def _renew(self, gone: KafkaException) -> None:
+        self._left_open |= self._outlet.written
+        super()._renew(gone)
+
+    def _sweep(self, outlet: Outlet) -> None:
+        """Abort, in a transaction of its own, what one before it may have left open wherever it wrote.
+
+        A broker that is killed and comes back once a transaction has timed out may take it for aborted and write no
+        markers (Apache Kafka 4.4, seen where it is the only one). A marker ends all that its producer id has open in
+        a partition: the next commit would commit what was to be aborted too, and double it.
+        """
+        producer, metadata = outlet.producer, self._group.metadata(member=False)
+        # Never committed: any offset will do.
+        offsets = self._group.offsets({partition: mark[0] for partition, mark in self._committed.items()} or {0: 0})
+        producer.begin_transaction()
+        self._patience.until_done(partial(outlet.repeat, self._left_open), "writing what is to be aborted", _WORN_OUT)
+        try:
+            self._call(outlet, partial(producer.send_offsets_to_transaction, offsets, metadata, CALL), "send offsets")
+        except KafkaException as error:  # the group may not know this member any more: the marker comes all the same
+            if not reason(error).txn_requires_abort():
+                raise
+        self._call(outlet, partial(producer.abort_transaction, CALL), "abort transaction")
+        self._left_open.clear()
+        _log.info("what the brokers may have left open is aborted")
 
     def _begin(self) -> None:
         if not self._written:

@@ -139,14 +139,17 @@ class Group:
         """Return what is to be committed beside a partition's offset; empty where it is not held."""
         return self._notes.get(partition, "")
 
-    def metadata(self) -> Any:  # noqa: ANN401 - an opaque object of librdkafka
+    def metadata(self, *, member: bool = True) -> Any:  # noqa: ANN401 - an opaque object of librdkafka
         """Return what a transaction needs to commit offsets for this member's generation.
+
+        Args:
+            member: only as one; what is to be aborted anyway needs no generation.
 
         Raises:
             AbortedError: the group has dropped this member; without its id nobody would check the generation.
         """
         metadata = self._consumer.consumer_group_metadata()
-        if not self._consumer.memberid():
+        if member and not self._consumer.memberid():
             raise AbortedError("the group has dropped this member", kind=AbortKind.LOST)
         return metadata
 

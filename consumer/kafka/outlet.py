@@ -77,6 +77,8 @@ class Outlet:
         self.refusal = False
         self._keep_enriched = self._keep_dead = False
         self._left_behind = False
+        # Topic -> a result that was written to it.
+        self.written: dict[str, Result] = {}
         # Whether all brokers were away at some time since it was made.
         self.cut_off = False
         self.producer = Producer(
@@ -134,8 +136,20 @@ class Outlet:
                 if reason(error).code() != KafkaError.MSG_SIZE_TOO_LARGE:
                     raise
                 instead.append(self._write_dead(_too_large(result)))
+        last = next((result for result in reversed(results) if type(result) is Enriched), None)
+        if last is not None:
+            self.written[topic] = last
         self.producer.poll(0)
         return instead
+
+    def repeat(self, written: Mapping[str, Result]) -> None:
+        """Write each result to all partitions of its topic, and wait till it is there or refused."""
+        for topic, result in written.items():
+            event = result.event
+            value = result.value if type(result) is Enriched else event.value()
+            for partition in range(self._partitions(topic)):
+                self._send(topic, value, event, partition, None)
+        self.producer.flush(_METADATA)
 
     def _write_with_care(self, result: Enriched, refused: Mapping[tuple[int, int], KafkaError]) -> DeadLetter | None:
         """Write an enriched record that has headers, may be too large, or may have been refused before.
@@ -163,6 +177,12 @@ class Outlet:
         failed, self._failed = self._failed, None
         return failed, self._failed_topic
 
+    def serve(self) -> None:
+        """Have the client tell what befell it."""
+        if not self._left_behind:
+            with suppress(KafkaException):
+                self.producer.poll(0)
+
     def leave_behind(self) -> None:
         """Touch the producer no more: it is inside a call that does not return, and closing it would not either."""
         self._left_behind = True
@@ -179,6 +199,7 @@ class Outlet:
 
     def _write_dead(self, letter: DeadLetter) -> DeadLetter:
         event = letter.event
+        self.written[self._outputs.dead] = letter
         where = event.partition() if self._keep_dead else _ANY_PARTITION
         headers = encode(letter, self._outputs.model, self._outputs.pipeline)
         try:

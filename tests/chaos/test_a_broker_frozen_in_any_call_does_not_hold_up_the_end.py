@@ -37,8 +37,8 @@ from tests.support.worker import Worker
 SHUTDOWN: Final = 3.0
 # What the end may come later on a machine that is busy with a dozen workers.
 GRACE: Final = 2.0
-# Transactions outlast the wait for all workers and the freeze, however slow the machine is: rule 17 of DESIGN.md tells
-# what can become of one that does not.
+# Transactions outlast the wait for all workers and the freeze, however slow the machine is: rule 17 of DESIGN.md
+# tells what can become of one that does not.
 STOP: Final = {"operate": {"shutdown_timeout": f"{SHUTDOWN:g}s"}, "kafka": {"transaction.timeout.ms": 120_000}}
 
 SHARED: Final = (

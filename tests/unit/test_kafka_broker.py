@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from consumer.broker import AbortedError, AbortKind
 from consumer.exits import FatalBrokerError
+from consumer.kafka import delivery
 from consumer.kafka.aside import Aside
 from consumer.kafka.broker import KafkaBroker
 from consumer.kafka.delivery import AtLeastOnce, ExactlyOnce
@@ -47,7 +48,7 @@ class FakeGroup:
         """Return positions."""
         return list(positions.items())
 
-    def metadata(self) -> None:
+    def metadata(self, *, member: bool = True) -> None:
         """Return nothing."""
 
     def committed(self) -> tuple[Positions, Notes]:
@@ -96,6 +97,12 @@ class FakeOutlet:
         self.refusal = self.careful = self.cut_off = False
         self.refused: dict[tuple[int, int], KafkaError] = {}
         self.left_behind = False
+        self.written: dict[str, Result] = {}
+
+    def repeat(self, written: dict[str, Result]) -> None:
+        """Write to each topic that was written to."""
+        for topic in written:
+            getattr(self.producer, f"write_to_{topic}")()
 
     def write(self, results: Sequence[Result], refused: object) -> list[Result]:
         """Take all."""
@@ -115,6 +122,9 @@ class FakeOutlet:
     def count_partitions(self) -> None:
         """Nothing to count."""
 
+    def serve(self) -> None:
+        """Have nothing to tell."""
+
     def leave_behind(self) -> None:
         """Note it."""
         self.left_behind = True
@@ -131,6 +141,7 @@ class Scene:
         self.calls: list[str] = []
         self.failures: dict[str, KafkaError] = {}
         self.outlets: list[FakeOutlet] = []
+        self.cut_off = False
         more: dict[str, Any] = {"aside": Aside(leave=0.05)} if kind is ExactlyOnce else {}
         self.broker = kind(cast("Group", self.group), self._outlet, Pulse(60), **more)
         self.broker._committed.update({0: (0, ""), 1: (0, "")})
@@ -139,7 +150,7 @@ class Scene:
 
     def _outlet(self, careful: bool) -> Outlet:  # noqa: FBT001
         self.outlets.append(FakeOutlet(FakeProducer(self.calls, self.failures)))
-        self.outlets[-1].careful = careful
+        self.outlets[-1].careful, self.outlets[-1].cut_off = careful, self.cut_off
         return cast("Outlet", self.outlets[-1])
 
 
@@ -185,6 +196,42 @@ def test_a_producer_whose_call_does_not_return_is_left_behind(call: str) -> None
     scene.broker.write(RESULTS)
     scene.broker.checkpoint({0: 1, 1: 1})
     assert scene.calls[-2:] == ["send_offsets_to_transaction", "commit_transaction"]
+
+
+def test_what_a_dead_producer_may_have_left_open_is_aborted_before_anything_else() -> None:
+    """By a producer of the same id, wherever the dead one wrote, offsets too; the one that goes on comes after it."""
+    scene = Scene(ExactlyOnce, commit_transaction=FENCED)
+    scene.broker.write(RESULTS)
+    scene.outlets[-1].written = {"out": RESULTS[0]}
+    scene.calls.clear()
+    with pytest.raises(AbortedError):
+        scene.broker.checkpoint({0: 1, 1: 1})
+    sweep = ["begin_transaction", "write_to_out", "send_offsets_to_transaction", "abort_transaction"]
+    assert scene.calls[2:] == ["init_transactions", *sweep, "init_transactions"]
+    scene.calls.clear()
+    scene.broker.rewind()
+    scene.broker.write(RESULTS)
+    assert scene.calls == ["begin_transaction"]
+
+
+def test_offsets_that_the_group_does_not_take_stop_no_sweep() -> None:
+    """The group may have dropped this member: the marker that ends what is pending comes with the abort."""
+    scene = Scene(ExactlyOnce, begin_transaction=FENCED, send_offsets_to_transaction=ABORTABLE)
+    scene.outlets[-1].written = {"out": RESULTS[0]}
+    with pytest.raises(AbortedError):
+        scene.broker.write(RESULTS)
+    assert scene.calls[-3:] == ["send_offsets_to_transaction", "abort_transaction", "init_transactions"]
+
+
+def test_a_sweep_is_tried_again_once_brokers_that_went_away_are_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its producer dies of that too; nothing is written before one has gone well."""
+    monkeypatch.setattr(delivery, "_DENIED_PAUSE", 0)
+    scene = Scene(ExactlyOnce, begin_transaction=FENCED, abort_transaction=FENCED)
+    scene.outlets[-1].written = {"out": RESULTS[0]}
+    cast("ExactlyOnce", scene.broker)._joined = scene.cut_off = True
+    with pytest.raises(AbortedError):
+        scene.broker.write(RESULTS)
+    assert scene.calls.count("write_to_out") == scene.calls.count("abort_transaction") == 2
 
 
 class Told:
