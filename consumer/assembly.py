@@ -9,6 +9,7 @@ import msgspec
 from consumer.enrich import Enricher
 from consumer.exits import RefusedError
 from consumer.features.plan import ColumnPlan
+from consumer.filter import Filter
 from consumer.fit import fit_inputs, fit_outputs
 from consumer.formats import Formats, open_formats
 from consumer.guard import Limits
@@ -21,6 +22,7 @@ from consumer.model.probe import Limit, Verdict, probe
 from consumer.model.runner import Runner
 from consumer.model.tensors import Interpreter
 from consumer.operate.memory import cost
+from consumer.pipeline.expression import compile_expression
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.load import PipelineFile
 from consumer.pipeline.paths import is_part
@@ -29,6 +31,7 @@ from consumer.records.answers import OutputColumn
 from consumer.records.predictions import Predictions
 from consumer.records.schemas import Registry
 from consumer.records.values import predictions_of, value_of
+from consumer.types import Enriching
 
 
 class Assembly(msgspec.Struct, frozen=True):
@@ -96,22 +99,27 @@ class Assembly(msgspec.Struct, frozen=True):
             leave=letters.when_held == "exit",
         )
 
-    def enrichers(self, watch: Callable[[Runner], Interpreter] = lambda runner: runner) -> Callable[[], Enricher]:
+    def enrichers(self, watch: Callable[[Runner], Interpreter] = lambda runner: runner) -> Callable[[], Enriching]:
         """Return a factory: called once a lane, by the thread that will use what it makes.
 
         Args:
             watch: may put something around each interpreter.
         """
 
-        def make() -> Enricher:
+        def make() -> Enriching:
             runner = Runner(self.engine, self.model, self.signature, self.verdict.sizes)
-            return Enricher(self.formats.reader, self.plan, watch(runner), self.formats.writer)
+            enricher = Enricher(self.formats.reader, self.plan, watch(runner), self.formats.writer)
+            if self.formats.selector is None or spec.when is None:
+                return enricher
+            when = compile_expression(spec.when)
+            return Filter(when, self.formats.selector, enricher, drop=spec.otherwise == "drop")
 
-        if self.file.spec.model.interpreters == "per_lane":
+        spec = self.file.spec
+        if spec.model.interpreters == "per_lane":
             return make
-        shared: list[Enricher] = []
+        shared: list[Enriching] = []
 
-        def same() -> Enricher:
+        def same() -> Enriching:
             if not shared:
                 shared.append(make())
             return shared[0]
@@ -155,6 +163,7 @@ def assemble(file: PipelineFile, registry: Callable[[Mapping[str, Any]], Registr
         Predictions(columns, provenance),
         predictions_of(kinds, provenance),
         registry(spec.registry) if spec.registry else None,
+        selected=[field for field in _selected(spec) if not is_part(field)],
     )
     return Assembly(
         file=file,
@@ -165,6 +174,11 @@ def assemble(file: PipelineFile, registry: Callable[[Mapping[str, Any]], Registr
         plan=plan,
         formats=formats,
     )
+
+
+def _selected(spec: Pipeline) -> tuple[str, ...]:
+    """Return the fields that the filter looks at."""
+    return () if spec.when is None else compile_expression(spec.when).fields
 
 
 def _most_rows(spec: Pipeline, plan: ColumnPlan) -> int:

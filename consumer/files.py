@@ -9,7 +9,7 @@ import orjson
 
 from consumer.broker import Assignment, EndOfInputError
 from consumer.exits import PipelineError
-from consumer.types import DeadLetter, Enriched, Event, Notes, PlainEvent, Positions, Result
+from consumer.types import DeadLetter, Enriched, Event, Filtered, Notes, PlainEvent, Positions, Result
 
 _PARTITION: Final = 0
 
@@ -91,7 +91,11 @@ class FileBroker:
 
     def write(self, results: Sequence[Result]) -> Sequence[DeadLetter]:
         """Write each result as a line."""
-        values = [result.value for result in results if type(result) is Enriched]
+        values = [
+            result.value if type(result) is Enriched else result.event.value() or b""
+            for result in results
+            if type(result) is Enriched or (type(result) is Filtered and not result.dropped)
+        ]
         if self._form_out is Form.BASE64:
             values = list(map(base64.b64encode, values))
         self._enriched.write(b"".join([value + b"\n" for value in values]))

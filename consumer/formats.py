@@ -1,7 +1,7 @@
 """From the formats of a pipeline file to what reads events and writes enriched records."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -37,11 +37,13 @@ class Formats(msgspec.Struct, frozen=True):
         reader: of events.
         writer: of enriched records.
         schema: of enriched records; None for json, which has none.
+        selector: reads what the filter looks at; None where there is none.
     """
 
     reader: Reader
     writer: Writer
     schema: Schema | None
+    selector: Reader | None = None
 
 
 def open_formats(
@@ -50,6 +52,8 @@ def open_formats(
     predictions: Predictions,
     answers: Fields,
     registry: Registry | None,
+    *,
+    selected: Collection[str] = (),
 ) -> Formats:
     """Make reader and writer.
 
@@ -59,37 +63,42 @@ def open_formats(
         predictions: makes what the field of predictions holds.
         answers: what kind of values these are.
         registry: of the section ``registry``; None where there is none.
+        selected: fields of the value that the filter looks at.
 
     Raises:
         RefusedError: a schema won't do, a package is missing, or the registry refuses.
         FatalBrokerError: the registry does not answer.
     """
     spec = file.spec
-    rules = _rules(spec, fields)
-    json = JsonReader(fields, rules.forbidden)
+    filters = dict.fromkeys(selected, Any)
+    rules = _rules(spec, {**fields, **filters})
     event = _event_schema(file, registry)
     with _refusing(f"the schema of {spec.input.topic}"):
         dialects: dict[str, Dialect] = {}
         for name in {spec.input.format, spec.output_format}.difference(("raw", *_TEXT)):
             dialects[name] = _dialect(name, event if name == spec.input.format else None, rules)
-        reader = _reader(spec, json, dialects, event, registry)
+        reader = _reader(spec, JsonReader(fields, rules.forbidden), dialects, event, registry)
+        selector = None if spec.when is None else _reader(spec, JsonReader(filters, None), dialects, event, registry)
         target = dialects.get(spec.output_format)
         if target is not None:
             schema = target.derived(answers)
-            return Formats(reader, target.writer(_lead(spec, schema, registry), predictions, answers), schema)
-        output = spec.output
-        events = as_translated if isinstance(reader, TranslatingReader) else as_they_came
-        json_writer: Writer = JsonWriter(
-            predictions, make_layout(output.layout, output.field, output.existing), events
-        )
-        if output.keep:
-            names = {field: kept_name(field) for field in output.keep}
-            json_writer = KeepWriter(names, output.field, predictions, events)
+            writer = target.writer(_lead(spec, schema, registry), predictions, answers)
+            return Formats(reader, writer, schema, selector)
+        json_writer = _json_writer(spec, reader, predictions)
         if spec.output_format == "json":
-            return Formats(reader, json_writer, None)
+            return Formats(reader, json_writer, None, selector)
         known = event if spec.input.format == "json_schema" else None
-        schema = derive(known, output.layout, output.field, answers)
-        return Formats(reader, FramedWriter(_lead(spec, schema, registry), json_writer), schema)
+        schema = derive(known, spec.output.layout, spec.output.field, answers)
+        return Formats(reader, FramedWriter(_lead(spec, schema, registry), json_writer), schema, selector)
+
+
+def _json_writer(spec: Pipeline, reader: Reader, predictions: Predictions) -> Writer:
+    output = spec.output
+    events = as_translated if isinstance(reader, TranslatingReader) else as_they_came
+    if output.keep:
+        names = {field: kept_name(field) for field in output.keep}
+        return KeepWriter(names, output.field, predictions, events)
+    return JsonWriter(predictions, make_layout(output.layout, output.field, output.existing), events)
 
 
 def _rules(spec: Pipeline, fields: Mapping[str, Any]) -> Rules:

@@ -9,7 +9,7 @@ import msgspec
 from consumer.broker import AbortedError
 from consumer.hold import Hold
 from consumer.lane import Reason
-from consumer.types import DeadLetter
+from consumer.types import DeadLetter, Filtered
 
 
 class Change(StrEnum):
@@ -50,6 +50,9 @@ class Observer(Protocol):
 
     def too_large(self, letters: Sequence[DeadLetter]) -> None:
         """Enriched records turned out too large to write, or were refused before: dead letters instead."""
+
+    def filtered(self, results: Sequence[Filtered]) -> None:
+        """Events of the batch were kept from the model, in a pipeline that has a filter."""
 
     def checkpoint(self, seconds: float) -> None:
         """A checkpoint made results durable."""
@@ -95,6 +98,11 @@ class Observers:
         """Pass it on."""
         for observer in self._observers:
             observer.too_large(letters)
+
+    def filtered(self, results: Sequence[Filtered]) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.filtered(results)
 
     def checkpoint(self, seconds: float) -> None:
         """Pass it on."""

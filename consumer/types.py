@@ -117,6 +117,7 @@ class PlainEvent:
 class Stage(StrEnum):
     """Where on its way an event fell out."""
 
+    FILTER = "filter"
     DECODE = "decode"
     FEATURES = "features"
     INVOKE = "invoke"
@@ -149,6 +150,26 @@ class Enriched(msgspec.Struct, gc=False):
 
 
 @final
+class Filtered(msgspec.Struct, gc=False):
+    """An event that the filter keeps from the model: it passes as it is, or is dropped."""
+
+    event: Event
+    dropped: bool
+
+
+class Outcome(StrEnum):
+    """What becomes of an event that is not for the model."""
+
+    PASSED = "passed"
+    DROPPED = "dropped"
+
+
+def outcome(filtered: Filtered) -> Outcome:
+    """Return what becomes of an event."""
+    return Outcome.DROPPED if filtered.dropped else Outcome.PASSED
+
+
+@final
 class DeadLetter(msgspec.Struct, gc=False):
     """An event that can't be enriched, with its cause."""
 
@@ -156,7 +177,19 @@ class DeadLetter(msgspec.Struct, gc=False):
     cause: Cause
 
 
-Result: TypeAlias = Enriched | DeadLetter
+Result: TypeAlias = Enriched | DeadLetter | Filtered
+
+
+class Enriching(Protocol):
+    """Turns events into results; see ``consumer.enrich``."""
+
+    def enrich(self, events: Sequence[Event]) -> list[Result]:
+        """Return one result an event, in order.
+
+        Raises:
+            NotYetError: what they say can't be known now; nothing is decided about any of them.
+        """
+        ...
 
 
 class NotYetError(Exception):

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter, methodcaller
-from typing import Final, Protocol
+from typing import Final
 
 from consumer.broker import AbortedError, Broker, EndOfInputError
 from consumer.exits import HeldError
@@ -18,7 +18,7 @@ from consumer.hold import Hold, HoldKind
 from consumer.holds import HoldRule, Holds
 from consumer.lane import OPEN_BYTES, BatchRule, Lane, Reason
 from consumer.observer import Change, Lag, Observer
-from consumer.types import DeadLetter, Event, Notes, NotYetError, Positions, Result
+from consumer.types import DeadLetter, Enriching, Event, Filtered, Notes, NotYetError, Positions, Result
 
 # The longest wait in one poll, in seconds: how soon a signal is seen when nothing happens.
 _IDLE: Final = 0.5
@@ -38,18 +38,6 @@ _partition: Final = methodcaller("partition")
 _deadline: Final = attrgetter("deadline")
 
 
-class Enricher(Protocol):
-    """Turns events into results; see ``consumer.enrich``."""
-
-    def enrich(self, events: Sequence[Event]) -> list[Result]:
-        """Return one result an event, in order.
-
-        Raises:
-            NotYetError: what they say can't be known now; nothing is decided about any of them.
-        """
-        ...
-
-
 class Worker:
     """Runs lanes between a broker and enrichers.
 
@@ -60,6 +48,7 @@ class Worker:
         checkpoint: seconds between the end of one checkpoint and the next.
         drain: seconds that open batches may take once it is told to stop.
         observer: is told what happens.
+        filters: whether events may be kept from the model, which is counted then.
         holds: when partitions are held; never, by default, but for records that the broker refuses.
         clock: monotonic seconds.
         sleep: waits, after an abort.
@@ -68,12 +57,13 @@ class Worker:
     def __init__(
         self,
         broker: Broker,
-        enrichers: Callable[[], Enricher],
+        enrichers: Callable[[], Enriching],
         rule: BatchRule,
         *,
         checkpoint: float,
         drain: float,
         observer: Observer,
+        filters: bool = False,
         holds: HoldRule | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -84,10 +74,11 @@ class Worker:
         self._interval = checkpoint
         self._drain_limit = drain
         self._observer = observer
+        self._filters = filters
         self._clock = clock
         self._sleep = sleep
         self._lanes: dict[int, Lane] = {}
-        self._enrichers: dict[int, Enricher] = {}
+        self._enrichers: dict[int, Enriching] = {}
         self._written = False
         self._checkpoint_at = clock() + checkpoint
         self._settle_at = self._checkpoint_at
@@ -216,9 +207,11 @@ class Worker:
         if late:
             self._observer.too_large(late)
             dead = _dead(results, {letter.event.offset(): letter for letter in late})
+        if self._filters:
+            self._observer.filtered([r for row, r in enumerate(results) if type(r) is Filtered and row not in dead])
         self._holds.count(lane, results, dead, now, trip)
 
-    def _enricher(self, partition: int) -> Enricher:
+    def _enricher(self, partition: int) -> Enriching:
         """Return a lane's enricher, made with its first batch: one a turn of the loop, however many lanes came."""
         if partition not in self._enrichers:
             self._enrichers[partition] = self._make_enricher()

@@ -10,7 +10,7 @@ import orjson
 
 from consumer.exits import PipelineError
 from consumer.pipeline.cases import Case, Placed
-from consumer.types import DeadLetter, Event, PlainEvent, Result
+from consumer.types import DeadLetter, Event, Filtered, PlainEvent, Result, outcome
 
 Enrich = Callable[[Sequence[Event]], list[Result]]
 
@@ -68,8 +68,11 @@ def _value(placed: Placed) -> bytes:
     given = [case.event is not msgspec.UNSET, case.text is not None, case.base64 is not None]
     if sum(given) != 1:
         raise PipelineError(f"{placed}: {case.name}: give one of `event`, `text` and `base64`")
-    if (case.expect is None) == (case.expect_dead_letter is None):
-        raise PipelineError(f"{placed}: {case.name}: give one of `expect` and `expect_dead_letter`")
+    wanted = [case.expect is not None, case.expect_dead_letter is not None, case.expect_filtered is not None]
+    if sum(wanted) != 1:
+        raise PipelineError(
+            f"{placed}: {case.name}: give one of `expect`, `expect_dead_letter` and `expect_filtered`"
+        )
     if case.text is not None:
         return case.text.encode()
     if case.base64 is None:
@@ -84,9 +87,12 @@ def _differences(placed: Placed, result: Result, field: str) -> list[str]:
     case = placed.case
     if isinstance(result, DeadLetter):
         return _fallen(case, result)
+    if isinstance(result, Filtered):
+        became = outcome(result)
+        return [] if case.expect_filtered == became else [f"expected {_wanted(case)}, but the event is {became}"]
     found = predictions(result.value, field)
     if case.expect is None:
-        return [f"expected a dead letter ({_wanted(case)}), got {_json(found)}"]
+        return [f"expected {_wanted(case)}, got {_json(found)}"]
     differences = []
     for name, expected in case.expect.items():
         if name not in found:
@@ -101,17 +107,19 @@ def _fallen(case: Case, letter: DeadLetter) -> list[str]:
     got = f"{cause.code}{f' of field {cause.field}' if cause.field else ''}: {cause.message}"
     wanted = case.expect_dead_letter
     if wanted is None:
-        return [f"expected predictions, got a dead letter: {got}"]
+        return [f"expected {_wanted(case)}, got a dead letter: {got}"]
     if wanted.cause != cause.code or wanted.field not in (None, cause.field):
-        return [f"expected a dead letter ({_wanted(case)}), got {got}"]
+        return [f"expected {_wanted(case)}, got {got}"]
     return []
 
 
 def _wanted(case: Case) -> str:
+    if case.expect_filtered is not None:
+        return f"that it is {case.expect_filtered}"
     wanted = case.expect_dead_letter
     if wanted is None:
-        return "none"
-    return wanted.cause + (f" of field {wanted.field}" if wanted.field else "")
+        return "predictions"
+    return f"a dead letter ({wanted.cause}" + (f" of field {wanted.field})" if wanted.field else ")")
 
 
 def _alike(expected: Any, found: Any, tolerance: float) -> bool:  # noqa: ANN401 - JSON holds anything

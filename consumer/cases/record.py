@@ -8,7 +8,7 @@ import orjson
 from ruamel.yaml import YAML
 
 from consumer.cases.judge import Enrich, predictions
-from consumer.types import DeadLetter, PlainEvent, Result
+from consumer.types import DeadLetter, Filtered, PlainEvent, Result, outcome
 
 # These name the model and the pipeline: they change with each version, and no case should.
 _PROVENANCE = ("model", "pipeline")
@@ -46,6 +46,9 @@ def _case(number: int, result: Result, field: str) -> dict[str, Any]:
         case["expect_dead_letter"] = {"cause": str(result.cause.code)}
         if result.cause.field is not None:
             case["expect_dead_letter"]["field"] = result.cause.field
+        return case
+    if isinstance(result, Filtered):
+        case["expect_filtered"] = str(outcome(result))
         return case
     found = predictions(result.value, field)
     case["expect"] = {name: value for name, value in found.items() if name not in _PROVENANCE}

@@ -85,6 +85,7 @@ def _run(path: Path, instance: str, *, release: bool) -> ExitCode:
         checkpoint=file.spec.checkpoint,
         drain=_DRAIN * timeout,
         observer=Observers(figures, front.watcher, front.meters),
+        filters=file.spec.when is not None,
         holds=assembly.hold_rule(release=release),
         sleep=pulse.sleep,
     )

@@ -14,6 +14,7 @@ class Code(StrEnum):
     MALFORMED = "Malformed"
     TOO_DEEP = "TooDeep"
     WRONG_TYPE = "WrongType"
+    FILTER_FAILED = "FilterFailed"
     FIELD_EXISTS = "FieldExists"
     MISSING = "Missing"
     UNKNOWN_CATEGORY = "UnknownCategory"
@@ -37,6 +38,7 @@ MEANINGS: Final = {
     Code.MALFORMED: "not JSON (NaN and Infinity are not JSON either), or not what the event's schema says",
     Code.TOO_DEEP: "arrays and objects nested more than 256 deep",
     Code.WRONG_TYPE: "the value is not an object, or a declared field has another type; never replaced by `missing`",
+    Code.FILTER_FAILED: "an operation in `when` does not go with the event's values",
     Code.FIELD_EXISTS: "the event already has the output field, and `existing` is dead_letter",
     Code.MISSING: "a field is absent or null and has no `missing`",
     Code.UNKNOWN_CATEGORY: "a value is not in the vocabulary and `unknown` is not set",

@@ -16,7 +16,7 @@ from consumer.deadletter.headers import encode, own_headers
 from consumer.kafka.errors import PURGED, REFUSED, explained, reason
 from consumer.operate.logs import Seldom
 from consumer.operate.pulse import Wait
-from consumer.types import Cause, DeadLetter, Enriched, Event, Headers, Result, Stage
+from consumer.types import Cause, DeadLetter, Enriched, Event, Filtered, Headers, Result, Stage
 
 _log = structlog.get_logger()
 
@@ -120,9 +120,9 @@ class Outlet:
         topic, keep, produce = self._outputs.enriched, self._keep_enriched, self.producer.produce
         # Nothing is small where every record needs care.
         small = -1 if self.careful or refused else (self._limit or _UNKNOWN_LIMIT) - _NEAR
-        for result in results:
-            if type(result) is not Enriched:
-                self._write_dead(result)
+        for one in results:
+            result = one if type(one) is Enriched else self._apart(one)
+            if result is None:
                 continue
             event, value = result.event, result.value
             try:
@@ -141,6 +141,14 @@ class Outlet:
             self.written[topic] = last
         self.producer.poll(0)
         return instead
+
+    def _apart(self, result: Result) -> Enriched | None:
+        """Write what is not for the output topic; return what passes to it as it is."""
+        if isinstance(result, DeadLetter):
+            self._write_dead(result)
+        elif isinstance(result, Filtered) and not result.dropped:
+            return Enriched(result.event, result.event.value() or b"")
+        return None
 
     def repeat(self, written: Mapping[str, Result]) -> None:
         """Write each result to all partitions of its topic, and wait till it is there or refused."""

@@ -22,7 +22,7 @@ from consumer.kafka.outlet import Outlet
 from consumer.kafka.settings import client_settings
 from consumer.operate.pulse import Pulse
 from consumer.pipeline.spec import Pipeline
-from consumer.types import DeadLetter, Enriched, Event, Result
+from consumer.types import DeadLetter, Enriched, Event, Filtered, Result, outcome
 
 # What becomes of dead letters; those that are dead again are counted by their cause.
 PUBLISHED: Final = "published"
@@ -237,6 +237,7 @@ def _told(results: Sequence[Result], instead: Sequence[DeadLetter]) -> Counter[s
     """Count results by what they are; those in ``instead`` turned out not to be writable, or be known as that."""
     dead = [result for result in results if type(result) is DeadLetter]
     told = Counter(str(letter.cause.code) for letter in [*dead, *instead])
+    told.update(str(outcome(result)) for result in results if type(result) is Filtered)
     enriched = sum(type(result) is Enriched for result in results) - len(instead)
     return told + Counter({ENRICHED: enriched})
 

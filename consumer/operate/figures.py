@@ -10,7 +10,7 @@ from consumer.broker import AbortedError
 from consumer.hold import RELEASED_BY, Hold
 from consumer.lane import Reason
 from consumer.observer import Change, Lag
-from consumer.types import DeadLetter
+from consumer.types import DeadLetter, Filtered, Outcome, outcome
 
 _EVERY: Final = 60.0
 
@@ -30,6 +30,7 @@ class Figures:
         self._said_events = 0
         self.events = 0
         self.dead: Counter[str] = Counter()
+        self.apart: Counter[Outcome] = Counter()
         self.closed: Counter[str] = Counter()
         self.checkpoints = 0
         self.aborts = 0
@@ -54,6 +55,10 @@ class Figures:
     def too_large(self, letters: Sequence[DeadLetter]) -> None:
         """Count results that became dead letters when they were written."""
         self.dead.update(letter.cause.code for letter in letters)
+
+    def filtered(self, results: Sequence[Filtered]) -> None:
+        """Count events that the filter keeps from the model."""
+        self.apart.update(outcome(result) for result in results)
 
     def checkpoint(self, seconds: float) -> None:
         """Count a checkpoint."""
@@ -114,7 +119,8 @@ class Figures:
         """Return the figures since the start."""
         return {
             "events": self.events,
-            "enriched": self.events - self.dead.total(),
+            "enriched": self.events - self.dead.total() - self.apart.total(),
+            **{str(what): count for what, count in self.apart.items()},
             "dead_letters": {str(code): count for code, count in self.dead.items()},
             "batches": {str(reason): count for reason, count in self.closed.items()},
             "checkpoints": self.checkpoints,

@@ -17,7 +17,7 @@ from consumer.operate import metrics
 from consumer.operate.metrics import METRICS, Kind, Metric
 from consumer.operate.pulse import Doing
 from consumer.operate.vitals import Vitals
-from consumer.types import DeadLetter
+from consumer.types import DeadLetter, Filtered, Outcome, outcome
 
 # Values of the labels after ``pipeline``, and the number.
 Reading: TypeAlias = tuple[tuple[str, ...], float]
@@ -91,6 +91,7 @@ class Meters:
         )
         self._events = self._counter(metrics.EVENTS).labels(pipeline)
         self._enriched = self._counter(metrics.ENRICHED).labels(pipeline)
+        self._filtered = self._counters(metrics.FILTERED, Outcome)
         self._dead = self._counter(metrics.DEAD_LETTERS)
         self._batches = self._counters(metrics.BATCHES, Reason)
         self._rows = self._histogram(metrics.BATCH_ROWS)
@@ -104,6 +105,7 @@ class Meters:
         prometheus_client.ProcessCollector(registry=self.registry)
         self._open_rows = 0
         self._open_dead: Counter[tuple[str, str]] = Counter()
+        self._open_filtered: Counter[Outcome] = Counter()
 
     def describe(self, labels: Mapping[str, str]) -> None:
         """Tell what runs, once that is known."""
@@ -128,11 +130,17 @@ class Meters:
         """Count dead letters, later."""
         self._open_dead.update((letter.cause.stage, letter.cause.code) for letter in letters)
 
+    def filtered(self, results: Sequence[Filtered]) -> None:
+        """Count events that the filter keeps from the model, later."""
+        self._open_filtered.update(outcome(result) for result in results)
+
     def checkpoint(self, seconds: float) -> None:
         """Count a checkpoint, and the events that it made durable."""
         self._checkpoint.observe(seconds)
         self._events.inc(self._open_rows)
-        self._enriched.inc(self._open_rows - self._open_dead.total())
+        self._enriched.inc(self._open_rows - self._open_dead.total() - self._open_filtered.total())
+        for what, count in self._open_filtered.items():
+            self._filtered[what].inc(count)
         for (stage, code), count in self._open_dead.items():
             self._dead.labels(self._pipeline, stage, code).inc(count)
         self._forget()
@@ -166,6 +174,7 @@ class Meters:
     def _forget(self) -> None:
         self._open_rows = 0
         self._open_dead.clear()
+        self._open_filtered.clear()
 
     # Each series that there can be is there from the start, so that its first step shows as one.
 

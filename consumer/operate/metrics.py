@@ -12,7 +12,7 @@ from consumer.hold import HoldKind
 from consumer.lane import Reason
 from consumer.observer import Change
 from consumer.operate.pulse import Doing
-from consumer.types import Stage
+from consumer.types import Outcome, Stage
 
 
 class Kind(StrEnum):
@@ -112,11 +112,18 @@ INFO: Final = Metric(
 EVENTS: Final = Metric(
     "onelane_events_total",
     Kind.COUNTER,
-    "Events whose results are durable: enriched ones and dead letters.",
+    "Events whose results are durable: enriched, filtered and dead letters.",
     "events",
 )
 ENRICHED: Final = Metric(
     "onelane_enriched_total", Kind.COUNTER, "Events whose enriched records are durable.", "events"
+)
+FILTERED: Final = Metric(
+    "onelane_filtered_total",
+    Kind.COUNTER,
+    "Events that `when` keeps from the model, once that is durable, by what became of them.",
+    "events",
+    (_closed("outcome", Outcome),),
 )
 DEAD_LETTERS: Final = Metric(
     "onelane_dead_letters_total",
@@ -220,6 +227,7 @@ METRICS: Final = (
     INFO,
     EVENTS,
     ENRICHED,
+    FILTERED,
     DEAD_LETTERS,
     BATCHES,
     BATCH_ROWS,

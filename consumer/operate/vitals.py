@@ -11,7 +11,7 @@ from consumer.hold import Hold
 from consumer.lane import Reason
 from consumer.observer import Change, Lag
 from consumer.operate.pulse import Doing, Pulse
-from consumer.types import DeadLetter
+from consumer.types import DeadLetter, Filtered
 
 T = TypeVar("T")
 
@@ -159,6 +159,9 @@ class Watcher:
         """Nothing to see from outside."""
 
     def too_large(self, letters: Sequence[DeadLetter]) -> None:
+        """Nothing to see from outside."""
+
+    def filtered(self, results: Sequence[Filtered]) -> None:
         """Nothing to see from outside."""
 
     def aborted(self, aborted: AbortedError) -> None:

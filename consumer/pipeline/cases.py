@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -38,6 +38,9 @@ class Case(Spec, frozen=True, kw_only=True):
     tolerance: Annotated[
         Annotated[float, msgspec.Meta(ge=0)], words("How far a number may be off, for another processor or engine.")
     ] = 1e-4
+    expect_filtered: Annotated[
+        Literal["passed", "dropped"] | None, words("That the event is not for the model, and what becomes of it.")
+    ] = None
     expect_dead_letter: Annotated[Fallen | None, words("That the event can't be enriched, and why.")] = None
 
 

@@ -16,6 +16,7 @@ from consumer.pipeline.features import (
     TextFeature,
     TimeFeature,
 )
+from consumer.pipeline.filtering import filtering
 from consumer.pipeline.findings import Finding, nearest
 from consumer.pipeline.findings import Path as Where
 from consumer.pipeline.formats import formats
@@ -48,6 +49,7 @@ def contradictions(spec: Pipeline) -> list[Finding]:
         *_ports(spec),
         *_names(spec),
         *_features(spec),
+        *filtering(spec),
         *formats(spec, {feature.field: where for where, feature in _each_feature(spec) if feature.field is not None}),
     ]
 

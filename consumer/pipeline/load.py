@@ -148,6 +148,7 @@ def _fingerprint(spec: Pipeline, schema: bytes | None) -> str:
         spec.output.existing,
         _said(spec.model.inputs),
         _said(spec.model.outputs),
+        *(() if spec.when is None else (spec.when, spec.otherwise)),
     )
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:8]
 

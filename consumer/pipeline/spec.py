@@ -178,6 +178,17 @@ class Pipeline(Spec, frozen=True, kw_only=True):
     input: Input
     output: Output
     dead_letters: DeadLetters
+    when: Annotated[
+        str | None,
+        text(
+            "Which events are for the model, such as distance > 500 and carrier in ['AA', 'UA']; docs/filter.md has "
+            "the language. By default all are."
+        ),
+    ] = None
+    otherwise: Annotated[
+        Literal["pass", "drop"],
+        text("What becomes of the others: pass, to the output topic as they are, or drop."),
+    ] = "pass"
     model: Model
     batch: Batch = msgspec.field(default_factory=Batch)
     delivery: Annotated[

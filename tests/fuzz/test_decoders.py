@@ -11,7 +11,7 @@ import time
 import orjson
 
 from consumer.deadletter.causes import Code
-from consumer.types import DeadLetter, Enriched, PlainEvent
+from consumer.types import DeadLetter, Enriched, PlainEvent, Result
 from tests.properties.test_decoding import read_by_others
 from tests.support.flights import flight_values, flights_enricher
 
@@ -77,12 +77,13 @@ def test_no_value_harms_its_neighbours_or_the_worker() -> None:
     assert 0.05 < dead / tried < 0.999, f"{dead} of {tried}: the mutations say nothing"
 
 
-def check(value: bytes, result: Enriched | DeadLetter) -> None:
+def check(value: bytes, result: Result) -> None:
     """An enriched record is JSON to every reader, and holds the event; a dead letter says why."""
     if isinstance(result, DeadLetter):
         assert result.cause.code in set(Code), (SEED, value)
         assert result.event.value() == value, (SEED, value)
         return
+    assert isinstance(result, Enriched)
     written, event = read_by_others(result.value), read_by_others(value)
     assert isinstance(written, dict), (SEED, value)
     assert isinstance(event, dict), (SEED, value)

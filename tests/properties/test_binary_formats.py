@@ -46,5 +46,6 @@ def test_a_broken_event_is_a_dead_letter_or_a_record_that_others_read(name: str,
     if isinstance(first, DeadLetter):
         assert first.cause.message
     else:
+        assert isinstance(first, Enriched)
         assert first.value.startswith(broken)
         assert "delay" in read(name, first.value, schema)

@@ -6,8 +6,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.enrich import Enricher
-from consumer.types import Event, PlainEvent, Result
+from consumer.types import Enriching, Event, PlainEvent, Result
 from tests.support.flights import flight_events, flights_enricher
 
 COUNT = 60
@@ -15,7 +14,7 @@ _BAD = (b"{", b'{"distance":"far"}', b"{}")
 
 
 @cache
-def shared() -> tuple[Enricher, list[Event], list[Result]]:
+def shared() -> tuple[Enriching, list[Event], list[Result]]:
     """Return an enricher, events with some bad ones among them, and their results in one batch."""
     events: list[Event] = list(flight_events(COUNT))
     for place, value in enumerate(_BAD):

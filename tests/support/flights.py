@@ -9,10 +9,9 @@ import msgspec
 import orjson
 
 from consumer.assembly import Assembly, assemble
-from consumer.enrich import Enricher
 from consumer.pipeline.load import load
 from consumer.pipeline.outputs import NumberOutput
-from consumer.types import PlainEvent
+from consumer.types import Enriching, PlainEvent
 
 FLIGHTS = Path(__file__).parents[2] / "examples" / "flights"
 
@@ -26,7 +25,7 @@ def flights(name: str = "pipeline.yaml") -> Assembly:
     return assemble(msgspec.structs.replace(file, spec=msgspec.structs.replace(file.spec, model=model)))
 
 
-def flights_enricher(name: str = "pipeline.yaml") -> Enricher:
+def flights_enricher(name: str = "pipeline.yaml") -> Enriching:
     """Make an enricher with an interpreter of its own."""
     return flights(name).enrichers()()
 

@@ -8,7 +8,7 @@ from consumer.hold import Hold
 from consumer.holds import HoldRule
 from consumer.lane import BatchRule, Reason
 from consumer.observer import Change, Lag
-from consumer.types import Cause, DeadLetter, Enriched, Event, NotYetError, Result, Stage
+from consumer.types import Cause, DeadLetter, Enriched, Event, Filtered, NotYetError, Result, Stage
 from consumer.worker import Worker
 from tests.support.making import rule
 from tests.support.memory import Clock
@@ -68,6 +68,10 @@ class Story:
     def too_large(self, letters: Sequence[DeadLetter]) -> None:
         """Results turned out too large."""
         self.lines.append(f"too large {len(letters)}")
+
+    def filtered(self, results: Sequence[Filtered]) -> None:
+        """Events were kept from the model."""
+        self.lines.append(f"filtered {len(results)}")
 
     def checkpoint(self, seconds: float) -> None:
         """A checkpoint was made."""

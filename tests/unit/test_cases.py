@@ -96,7 +96,11 @@ def test_a_dead_letter_that_does_not_come_is_a_difference(tmp_path: Path) -> Non
     ("rest", "event", "words"),
     [
         ("expect: {late: true}", "key: a", "pipeline.yaml:31: one: give one of `event`, `text` and `base64`"),
-        ("tolerance: 1", f"event: {EVENT}", "pipeline.yaml:31: one: give one of `expect` and `expect_dead_letter`"),
+        (
+            "tolerance: 1",
+            f"event: {EVENT}",
+            "pipeline.yaml:31: one: give one of `expect`, `expect_dead_letter` and `expect_filtered`",
+        ),
         ("expect: {late: true}", "base64: '?'", "pipeline.yaml:31: one: `base64` is not base64: "),
         ("expects: {late: true}", f"event: {EVENT}", "tests[0].expects: unknown field; did you mean `expect`?"),
     ],

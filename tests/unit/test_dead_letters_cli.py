@@ -38,7 +38,7 @@ def test_help_lists_the_three_commands() -> None:
         (["nonsense"], "No such command 'nonsense'"),
         (["list"], "Missing argument 'PIPELINE.YAML'"),
         (["list", "p.yaml", "--cause", "Nonsense"], "'Nonsense' is not one of 'NoValue', 'NotUtf8',"),
-        (["list", "p.yaml", "--stage", "nonsense"], "'nonsense' is not one of 'decode', 'features',"),
+        (["list", "p.yaml", "--stage", "nonsense"], "'nonsense' is not one of 'filter', 'decode', 'features',"),
         (["list", "p.yaml", "--since", "yesterday"], "'yesterday' is no time: expected one such as"),
         (["list", "p.yaml", "--offsets", "7..3"], "the first offset is above the last"),
         (["list", "p.yaml", "--partition", "-1"], "-1 is not in the range x>=0"),

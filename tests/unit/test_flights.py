@@ -5,11 +5,11 @@ import orjson
 import pytest
 
 from consumer.deadletter.causes import Code
-from consumer.types import DeadLetter, Enriched, Event, PlainEvent
+from consumer.types import DeadLetter, Enriched, Event, PlainEvent, Result
 from tests.support.flights import flight_events, flight_values, flights, flights_enricher, golden
 
 
-def answers(results: list[Enriched | DeadLetter]) -> list[dict[str, object]]:
+def answers(results: list[Result]) -> list[dict[str, object]]:
     """Return the predictions; nothing may have fallen out."""
     return [orjson.loads(result.value)["delay"] for result in results if isinstance(result, Enriched)]
 

@@ -1,0 +1,78 @@
+"""The filter's language: what it refuses, where, and with what hint; docs/filter.md has what it takes."""
+
+import pytest
+
+from consumer.pipeline.expression import ExpressionError, compile_expression
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        ("distance >", 1, "can't be read here"),
+        ("a > 1 and foo(2)", 11, "no such function: foo"),
+        ("é == 1 and foo(2)", 12, "no such function: foo"),
+        ("lowr(a) == 'x'", 1, "no such function: lowr"),
+        ("len(a, b) > 1", 1, "len takes 1"),
+        ("len(x=a) > 1", 1, "len takes 1"),
+        ("a.upper() == 'A'", 1, "only functions can be called"),
+        ("a ** 9 > 1", 1, "no such operation"),
+        ("~a > 1", 1, "no such operation"),
+        ("(lambda: 1)", 2, "Lambda is not part of the language"),
+        ("[x for x in y]", 1, "ListComp is not part of the language"),
+        ("f'{a}' == 'x'", 1, "JoinedStr is not part of the language"),
+        ("(a := 1)", 2, "NamedExpr is not part of the language"),
+        ("a if b else c", 1, "IfExp is not part of the language"),
+        ("a == b'x'", 6, "a constant of type bytes"),
+        ("a[b] == 1", 1, "no field of an event"),
+        ("a[-1] == 1", 1, "no field of an event"),
+        ("a[1:2] == 1", 1, "no field of an event"),
+        ("@nope == 'x'", 1, "no such part of a record: @nope"),
+        ("import os", 1, "can't be read here"),
+        ("__import__('os').system('x')", 1, "only functions can be called"),
+        ("(" * 300 + "a" + ")" * 300, 201, "can't be read"),
+        ("not " * 2000 + "a", 1, "nested too deep"),
+        ("- " * 1000 + "a > 1", 1, "nested too deep"),
+        ("not " * 9000 + "a", 10000, "longer than 10000 characters"),
+    ],
+)
+def test_what_is_no_expression_is_refused_with_its_place(text: str, column: int, message: str) -> None:
+    """Nothing is compiled that was not looked through."""
+    with pytest.raises(ExpressionError, match=message) as caught:
+        compile_expression(text)
+    assert caught.value.column == column
+
+
+def test_a_wrong_name_comes_with_the_nearest_right_one() -> None:
+    """For a person who mistyped it."""
+    with pytest.raises(ExpressionError) as caught:
+        compile_expression("lowr(a) == 'x'")
+    assert caught.value.hint == "did you mean `lower`?"
+
+
+def test_a_field_whose_name_is_a_word_of_the_syntax_is_told_how_to_be_written() -> None:
+    """As in the brackets that any name can stand in."""
+    for text in ("from == 'x'", "@headers.from == 'x'"):
+        with pytest.raises(ExpressionError) as caught:
+            compile_expression(text)
+        assert caught.value.hint == '`from` is a word of the syntax: write event["from"], or ["from"] after a field'
+
+
+def test_names_of_python_are_fields_like_any() -> None:
+    """No attribute of an object is ever read."""
+    expression = compile_expression("__class__.__mro__[1] == 'x' and eval == 1")
+    assert expression.fields == ("__class__.__mro__[1]", "eval")
+    assert expression.evaluate("x", 1) is True
+
+
+@pytest.mark.parametrize("text", ["tag * 1000000000 == 'x'", "tag + tag == 'x'", "tag % 3 == 1", "-tag > 1"])
+def test_texts_are_not_calculated_with(text: str) -> None:
+    """A text times a number would fill the memory."""
+    with pytest.raises(TypeError, match="a text"):
+        compile_expression(text).evaluate("x" * 1000)
+
+
+def test_fields_parts_and_lines() -> None:
+    """A field that is named twice is read once; an @ in a text is one; YAML may fold a long expression."""
+    expression = compile_expression("\n @key == 'a@b'\n and @headers['x-y'] == @key and\n user.id > 1\n")
+    assert expression.fields == ("@key", "@headers.x-y", "user.id")
+    assert expression.evaluate("a@b", "a@b", 2) is True
