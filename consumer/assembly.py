@@ -145,18 +145,14 @@ def assemble(file: PipelineFile, registry: Callable[[Mapping[str, Any]], Registr
     refuse_state(interpreter, model)
     signature = read_signature(interpreter, model)
     findings: list[Finding] = []
-    plan = fit_inputs(spec, signature, findings)
-    columns = fit_outputs(spec, signature, findings)
+    plan = fit_inputs(spec, signature, findings, file.hooks)
+    columns = fit_outputs(spec, signature, findings, file.hooks)
     if findings:
         raise RefusedError(file.refusal(findings))
     signature = _only_read(signature, columns)
     provenance = {"model": model.label, "pipeline": file.label}
-    kinds = {
-        name: value_of(
-            output, "float32" if signature.outputs[output.tensor].scale else signature.outputs[output.tensor].dtype
-        )
-        for name, output in spec.model.outputs.items()
-    }
+    dtypes = {name: "float32" if tensor.scale else tensor.dtype for name, tensor in signature.outputs.items()}
+    kinds = {name: value_of(output, dtypes) for name, output in spec.model.outputs.items()}
     formats = open_formats(
         file,
         {field: kind for field, kind in plan.fields.items() if not is_part(field)},
@@ -188,6 +184,6 @@ def _most_rows(spec: Pipeline, plan: ColumnPlan) -> int:
 
 def _only_read(signature: Signature, columns: Mapping[str, OutputColumn]) -> Signature:
     """Leave out outputs that no field is read from: what is odd about them does no harm."""
-    read = {column.tensor for column in columns.values()}
+    read = {tensor for column in columns.values() for tensor in column.tensors}
     outputs = {name: tensor for name, tensor in signature.outputs.items() if name in read}
     return msgspec.structs.replace(signature, outputs=outputs)

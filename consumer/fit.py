@@ -1,27 +1,43 @@
 """Does the mapping fit the model? Every misfit at once, with both sides named."""
 
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from consumer.features.block import Block
+from consumer.features.hook import HookBlock
 from consumer.features.kinds import content_block, make_column
 from consumer.features.matrix import Matrix
 from consumer.features.number import NumberColumn
 from consumer.features.plan import ColumnPlan
 from consumer.features.text import TextBlock
+from consumer.hooks import HookError, import_hook, samples_of
 from consumer.model.file import Signature
 from consumer.model.tensors import Tensor
-from consumer.pipeline.features import ColumnFeature, ContentFeature, ImageFeature, TextFeature
+from consumer.pipeline.features import ColumnFeature, ContentFeature, ImageFeature, PythonFeature, TextFeature
 from consumer.pipeline.findings import Finding, Path, nearest
-from consumer.pipeline.outputs import LabelOutput, NumberOutput, NumbersOutput, OutputField, OverOutput, TopOutput
+from consumer.pipeline.hooks import HookSource
+from consumer.pipeline.outputs import (
+    LabelOutput,
+    NumberOutput,
+    NumbersOutput,
+    OverOutput,
+    PythonOutput,
+    TensorOutput,
+    TopOutput,
+)
 from consumer.pipeline.spec import Pipeline
 from consumer.records.answers import LabelColumn, NumbersColumn, OutputColumn, OverColumn, TopColumn
 from consumer.records.answers import NumberColumn as NumberPrediction
+from consumer.records.hook_answers import HookColumn
 
 _INPUT_TYPES = frozenset({"float32", "float64", "float16", "int8", "uint8", "int16", "int32", "int64", "bool"})
 _OUTPUT_TYPES = _INPUT_TYPES - {"bool"}
+_NO_HOOKS: Mapping[str, HookSource] = {}
 
 
-def fit_inputs(spec: Pipeline, signature: Signature, findings: list[Finding]) -> ColumnPlan:
+def fit_inputs(
+    spec: Pipeline, signature: Signature, findings: list[Finding], hooks: Mapping[str, HookSource] = _NO_HOOKS
+) -> ColumnPlan:
     """Make the column plan; what does not fit goes to ``findings``."""
     blocks: list[Block] = []
     texts: dict[str, dict[str, tuple[Tensor, str]]] = {}
@@ -30,23 +46,36 @@ def fit_inputs(spec: Pipeline, signature: Signature, findings: list[Finding]) ->
         path: Path = ("model", "inputs", name)
         if name not in known:
             findings.append(Finding(path, "the model has no such input", nearest(name, known)))
-            continue
-        if isinstance(features, TextFeature):
+        elif isinstance(features, TextFeature):
             misfits = _text(known[name], features, path)
             findings += misfits
             if not misfits:
                 texts.setdefault(features.of or name, {})[name] = (known[name], features.part)
-            continue
-        if isinstance(features, ContentFeature):
+        elif isinstance(features, PythonFeature):
+            blocks += _hook_block(known[name], features, hooks[features.function], path, findings)
+        elif isinstance(features, ContentFeature):
             misfits = _content(known[name], features, path)
             findings += misfits
             if not misfits:
                 blocks.append(content_block(features, known[name]))
-            continue
-        # A list of features holds columns only: the pipeline file has been refused if not.
-        columns = cast("list[ColumnFeature]", features if isinstance(features, list) else [features])
-        findings += _misfits(known[name], columns, path, listed=isinstance(features, list))
-        blocks.append(Matrix(known[name], [make_column(feature) for feature in columns]))
+        else:
+            # A list of features holds columns only: the pipeline file has been refused if not.
+            columns = cast("list[ColumnFeature]", features if isinstance(features, list) else [features])
+            findings += _misfits(known[name], columns, path, listed=isinstance(features, list))
+            blocks.append(Matrix(known[name], [make_column(feature) for feature in columns]))
+    blocks += _text_blocks(spec, texts, findings)
+    findings.extend(
+        Finding(("model", "inputs"), f"the model's input {tensor} is fed by nothing", f"add `{name}:`")
+        for name, tensor in known.items()
+        if name not in spec.model.inputs
+    )
+    return ColumnPlan(blocks)
+
+
+def _text_blocks(
+    spec: Pipeline, texts: Mapping[str, Mapping[str, tuple[Tensor, str]]], findings: list[Finding]
+) -> list[Block]:
+    blocks: list[Block] = []
     for name, parts in texts.items():
         feature = spec.model.inputs[name]
         widths = {tensor.shape[1] for tensor, _ in parts.values()}
@@ -56,12 +85,28 @@ def fit_inputs(spec: Pipeline, signature: Signature, findings: list[Finding]) ->
             )
         elif isinstance(feature, TextFeature) and not findings:
             blocks.append(TextBlock(feature, parts))
-    findings.extend(
-        Finding(("model", "inputs"), f"the model's input {tensor} is fed by nothing", f"add `{name}:`")
-        for name, tensor in known.items()
-        if name not in spec.model.inputs
-    )
-    return ColumnPlan(blocks)
+    return blocks
+
+
+def _hook_block(
+    tensor: Tensor, feature: PythonFeature, source: HookSource, path: Path, findings: list[Finding]
+) -> list[Block]:
+    function = _imported(source, path, findings)
+    misfits = [] if tensor.dtype in _INPUT_TYPES else [f"the model's input {tensor} has a type that no feature makes"]
+    if any(size < 0 for size in tensor.shape[1:]):
+        misfits.append(f"the model's input {tensor} varies in more than the number of rows")
+    findings += [Finding(path, misfit) for misfit in misfits]
+    if function is None or misfits:
+        return []
+    return [HookBlock(feature, tensor, function, samples_of(source))]
+
+
+def _imported(source: HookSource, path: Path, findings: list[Finding]) -> Callable[..., Any] | None:
+    try:
+        return import_hook(source)
+    except HookError as error:
+        findings.append(Finding((*path, "function"), str(error)))
+        return None
 
 
 def _text(tensor: Tensor, feature: TextFeature, path: Path) -> list[Finding]:
@@ -117,12 +162,20 @@ def _indices(tensor: Tensor, features: list[ColumnFeature], path: Path, *, liste
     ]
 
 
-def fit_outputs(spec: Pipeline, signature: Signature, findings: list[Finding]) -> dict[str, OutputColumn]:
+def fit_outputs(
+    spec: Pipeline, signature: Signature, findings: list[Finding], hooks: Mapping[str, HookSource] = _NO_HOOKS
+) -> dict[str, OutputColumn]:
     """Make the output columns; what does not fit goes to ``findings``."""
     columns: dict[str, OutputColumn] = {}
     known = signature.outputs
     for name, output in spec.model.outputs.items():
         path: Path = ("model", "outputs", name)
+        if isinstance(output, PythonOutput):
+            _check_tensors(known, output, path, findings)
+            function = _imported(hooks[output.function], path, findings)
+            if function is not None:
+                columns[name] = HookColumn(name, output, function)
+            continue
         tensor = known.get(output.tensor)
         if tensor is None:
             hint = nearest(output.tensor, known)
@@ -135,7 +188,14 @@ def fit_outputs(spec: Pipeline, signature: Signature, findings: list[Finding]) -
     return columns
 
 
-def _check_output(tensor: Tensor, output: OutputField, path: Path, findings: list[Finding]) -> None:
+def _check_tensors(known: Mapping[str, Tensor], output: PythonOutput, path: Path, findings: list[Finding]) -> None:
+    for place, name in enumerate(output.tensors):
+        if name not in known:
+            where: Path = (*path, "tensors", place)
+            findings.append(Finding(where, f"the model has no output `{name}`", nearest(name, known)))
+
+
+def _check_output(tensor: Tensor, output: TensorOutput, path: Path, findings: list[Finding]) -> None:
     if tensor.dtype not in _OUTPUT_TYPES:
         findings.append(Finding(path, f"the model's output {tensor} holds no numbers"))
     if any(size < 0 for size in tensor.shape[1:]):
@@ -162,7 +222,7 @@ def _check_output(tensor: Tensor, output: OutputField, path: Path, findings: lis
         findings.append(Finding((*path, "k"), f"the model's output {tensor} has {tensor.width} values a row"))
 
 
-def _output_column(output: OutputField) -> OutputColumn:
+def _output_column(output: TensorOutput) -> OutputColumn:
     if isinstance(output, OverOutput):
         return OverColumn(output.tensor, output.index or 0, output.threshold, output.apply)
     if isinstance(output, NumbersOutput):

@@ -22,6 +22,8 @@ class Code(StrEnum):
     WRONG_LENGTH = "WrongLength"
     BAD_BYTES = "BadBytes"
     BAD_IMAGE = "BadImage"
+    HOOK_REFUSED = "HookRefused"
+    HOOK_FAILED = "HookFailed"
     OUT_OF_RANGE = "OutOfRange"
     NOT_INTEGER = "NotInteger"
     NOT_FINITE = "NotFinite"
@@ -46,6 +48,8 @@ MEANINGS: Final = {
     Code.BAD_BYTES: "not base64 or hex",
     Code.BAD_IMAGE: "no PNG or JPEG image, a broken one, or one of more than 64 million pixels",
     Code.WRONG_LENGTH: "a list or bytes of another length than the tensor takes",
+    Code.HOOK_REFUSED: "a python hook says that it can't use the event",
+    Code.HOOK_FAILED: "a python hook failed on this event alone, twice",
     Code.OUT_OF_RANGE: "outside `range`, or more than the tensor's type can hold",
     Code.NOT_INTEGER: "a fraction for an integer tensor",
     Code.NOT_FINITE: "the model answered NaN or infinity, or an Avro or Protobuf event holds one",

@@ -13,14 +13,16 @@ from consumer.pipeline.features import (
     NumberFeature,
     NumbersFeature,
     PresentFeature,
+    PythonFeature,
     TextFeature,
     TimeFeature,
+    fields_of,
 )
 from consumer.pipeline.filtering import filtering
 from consumer.pipeline.findings import Finding, nearest
 from consumer.pipeline.findings import Path as Where
 from consumer.pipeline.formats import formats
-from consumer.pipeline.outputs import OverOutput
+from consumer.pipeline.outputs import OverOutput, PythonOutput
 from consumer.pipeline.paths import PARTS, is_part, known_part, parse
 from consumer.pipeline.spec import Pipeline
 from consumer.pipeline.units import factor
@@ -49,8 +51,9 @@ def contradictions(spec: Pipeline) -> list[Finding]:
         *_ports(spec),
         *_names(spec),
         *_features(spec),
+        *_outputs(spec),
         *filtering(spec),
-        *formats(spec, {feature.field: where for where, feature in _each_feature(spec) if feature.field is not None}),
+        *formats(spec, {field: where for where, feature in _each_feature(spec) for field in fields_of(feature)}),
     ]
 
 
@@ -105,7 +108,7 @@ def _names(spec: Pipeline) -> Iterator[Finding]:
     output = spec.output
     if output.layout == "nest" and output.field == "event":
         yield Finding(("output", "field"), "layout nest puts the event there", "choose another")
-    read = {_first(feature.field) for _, feature in _each_feature(spec) if feature.field is not None}
+    read = {_first(field) for _, feature in _each_feature(spec) for field in fields_of(feature)}
     if output.layout == "merge" and output.existing == "dead_letter" and output.field in read:
         yield Finding(
             ("output", "field"),
@@ -119,10 +122,24 @@ def _features(spec: Pipeline) -> Iterator[Finding]:
         if not features:
             yield Finding(("model", "inputs", tensor), "has no columns")
     for where, feature in _each_feature(spec):
-        yield from _text(spec, feature, where) if isinstance(feature, TextFeature) else _feature(feature, where)
+        if isinstance(feature, TextFeature):
+            yield from _text(spec, feature, where)
+        elif isinstance(feature, PythonFeature):
+            yield from _hook(feature, where)
+        else:
+            yield from _feature(feature, where)
+
+
+def _outputs(spec: Pipeline) -> Iterator[Finding]:
     for name, output in spec.model.outputs.items():
+        where: Where = ("model", "outputs", name)
         if isinstance(output, OverOutput) and not math.isfinite(output.threshold):
-            yield Finding(("model", "outputs", name, "threshold"), f"must be a finite number, not {output.threshold}")
+            yield Finding((*where, "threshold"), f"must be a finite number, not {output.threshold}")
+        if isinstance(output, PythonOutput) and not output.tensors:
+            yield Finding((*where, "tensors"), "is empty")
+        if isinstance(output, PythonOutput) and output.type == "any" and spec.output_format != "json":
+            hint = "say number, integer, text or boolean"
+            yield Finding(where, f"{spec.output_format} records need a `type`", hint)
 
 
 def _each_feature(spec: Pipeline) -> Iterator[tuple[Where, Feature]]:
@@ -142,16 +159,16 @@ def _first(field: str) -> str:
         return field
 
 
-def _field(field: str, where: Where) -> Iterator[Finding]:
+def _field(field: str, where: Where, name: str = "field") -> Iterator[Finding]:
     if is_part(field):
         if not known_part(field):
             hint = f"known: {', '.join(PARTS)}NAME; a field of the event: " + f'["{field}"]'
-            yield Finding((*where, "field"), f"the record has no part {field}", hint)
+            yield Finding((*where, name), f"the record has no part {field}", hint)
         return
     try:
         parse(field)
     except ValueError as error:
-        yield Finding((*where, "field"), str(error), 'such as user.country, items[0].price or ["a.b"]')
+        yield Finding((*where, name), str(error), 'such as user.country, items[0].price or ["a.b"]')
 
 
 def _text(spec: Pipeline, feature: TextFeature, where: Where) -> Iterator[Finding]:
@@ -174,6 +191,19 @@ def _text(spec: Pipeline, feature: TextFeature, where: Where) -> Iterator[Findin
         yield Finding(
             (*where, "of"), f"no input of kind text with a tokenizer: {feature.of}", nearest(feature.of, texts)
         )
+
+
+def _hook(feature: PythonFeature, where: Where) -> Iterator[Finding]:
+    if isinstance(where[-1], int):
+        yield Finding(where, "fills a whole tensor: it can't stand in a list", "write it as a map")
+    if not feature.fields:
+        yield Finding((*where, "fields"), "is empty")
+    for field in feature.fields:
+        yield from _field(field, where, "fields")
+    for field in feature.types:
+        if field not in feature.fields:
+            hint = nearest(field, feature.fields)
+            yield Finding((*where, "types", field), "is none of `fields`", hint)
 
 
 def _feature(feature: ColumnFeature | ContentFeature, where: Where) -> list[Finding]:

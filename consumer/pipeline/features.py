@@ -151,8 +151,28 @@ class TextFeature(Spec, frozen=True, kw_only=True, tag_field="kind", tag="text")
     missing: Annotated[str | None, words("Stands in for an absent or null field.")] = None
 
 
+HookType: TypeAlias = Literal["number", "integer", "text", "boolean", "any"]
+
+
+class PythonFeature(Spec, frozen=True, kw_only=True, tag_field="kind", tag="python"):
+    """What a function of your own makes of whole columns, as a whole tensor; see docs/python-hooks.md."""
+
+    fields: Annotated[list[FieldPath], words("What it is given: a column each.")]
+    function: Annotated[str, words("features.py:make, a file relative to the pipeline file, or package.module:make.")]
+    types: Annotated[
+        dict[str, HookType], words("The types of fields; one of another type is a dead letter. By default any.")
+    ] = msgspec.field(default_factory=dict)
+
+
 ContentFeature: TypeAlias = BytesFeature | ImageFeature
 ColumnFeature: TypeAlias = (
     NumberFeature | BooleanFeature | CategoryFeature | TimeFeature | PresentFeature | NumbersFeature
 )
-Feature: TypeAlias = ColumnFeature | BytesFeature | ImageFeature | TextFeature
+Feature: TypeAlias = ColumnFeature | BytesFeature | ImageFeature | TextFeature | PythonFeature
+
+
+def fields_of(feature: Feature) -> list[str]:
+    """Return the fields that a feature reads."""
+    if isinstance(feature, PythonFeature):
+        return feature.fields
+    return [] if feature.field is None else [feature.field]

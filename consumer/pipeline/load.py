@@ -11,10 +11,11 @@ import msgspec
 from consumer.exits import PipelineError
 from consumer.pipeline.check import build
 from consumer.pipeline.contradictions import contradictions
-from consumer.pipeline.features import CategoryFeature, Feature, TextFeature
+from consumer.pipeline.features import CategoryFeature, Feature, PythonFeature, TextFeature
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.findings import Path as Where
-from consumer.pipeline.outputs import LabelledOutput
+from consumer.pipeline.hooks import HookSource, find_hook
+from consumer.pipeline.outputs import LabelledOutput, PythonOutput
 from consumer.pipeline.source import Source
 from consumer.pipeline.spec import Pipeline
 from consumer.pipeline.vocabulary import Key, read_entries
@@ -27,6 +28,7 @@ class PipelineFile(msgspec.Struct, frozen=True):
         spec: the typed content; vocabularies are lists, never file names.
         model: the path of the model, resolved against the pipeline file.
         schema: what the file of ``input.schema`` says; None where there is none.
+        hooks: where the functions are that it names, by what it calls them.
         mapping: short sha256 of all that decides what an enriched record says, apart from the model's bytes.
         source: tells where in the file a path stands.
     """
@@ -34,6 +36,7 @@ class PipelineFile(msgspec.Struct, frozen=True):
     spec: Pipeline
     model: Path
     schema: bytes | None
+    hooks: Mapping[str, HookSource]
     mapping: str
     source: Source
 
@@ -66,6 +69,7 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> PipelineFil
     if spec is not None:
         spec = _with_labels(_with_vocabularies(spec, path.parent, findings), path.parent, findings)
         schema = _schema(spec, path.parent, findings)
+        hooks = _hooks(spec, path.parent, findings)
         findings += contradictions(spec)
     if findings or spec is None:
         raise PipelineError(source.report(findings))
@@ -73,7 +77,8 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> PipelineFil
         spec=spec,
         model=path.parent / spec.model.path,
         schema=schema,
-        mapping=_fingerprint(spec, schema),
+        hooks=hooks,
+        mapping=_fingerprint(spec, schema, hooks),
         source=source,
     )
 
@@ -87,6 +92,22 @@ def _schema(spec: Pipeline, directory: Path, findings: list[Finding]) -> bytes |
     except OSError as error:
         findings.append(Finding(("input", "schema"), f"{file} can't be read: {error.strerror}"))
         return None
+
+
+def _hooks(spec: Pipeline, directory: Path, findings: list[Finding]) -> dict[str, HookSource]:
+    named: list[tuple[Where, str]] = [
+        *((("model", "inputs", name), one.function) for name, one in spec.model.inputs.items()
+          if isinstance(one, PythonFeature)),
+        *((("model", "outputs", name), one.function) for name, one in spec.model.outputs.items()
+          if isinstance(one, PythonOutput)),
+    ]  # fmt: skip
+    hooks = {}
+    for where, function in named:
+        try:
+            hooks[function] = find_hook(function, directory)
+        except ValueError as error:
+            findings.append(Finding((*where, "function"), str(error)))
+    return hooks
 
 
 def _with_vocabularies(spec: Pipeline, directory: Path, findings: list[Finding]) -> Pipeline:
@@ -131,7 +152,7 @@ def _entries(file: Path, where: Where, findings: list[Finding]) -> list[str] | N
         return None
 
 
-def _fingerprint(spec: Pipeline, schema: bytes | None) -> str:
+def _fingerprint(spec: Pipeline, schema: bytes | None, hooks: Mapping[str, HookSource]) -> str:
     """Hash what decides the bytes of an enriched record; not where it runs, nor how fast.
 
     Schemas that a registry has are not in it: records name theirs themselves.
@@ -149,6 +170,7 @@ def _fingerprint(spec: Pipeline, schema: bytes | None) -> str:
         _said(spec.model.inputs),
         _said(spec.model.outputs),
         *(() if spec.when is None else (spec.when, spec.otherwise)),
+        *((function, hook.sha256) for function, hook in sorted(hooks.items())),
     )
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:8]
 

@@ -56,5 +56,17 @@ class TopOutput(_Labelled, frozen=True, kw_only=True, tag_field="kind", tag="top
     k: Annotated[int, msgspec.Meta(ge=1, description="How many.")]
 
 
+class PythonOutput(Spec, frozen=True, kw_only=True, tag_field="kind", tag="python"):
+    """What a function of your own makes of whole output tensors; see docs/python-hooks.md."""
+
+    tensors: Annotated[list[str], text("What it is given: outputs by their names in the model's signature.")]
+    function: Annotated[str, text("answers.py:make, a file relative to the pipeline file, or package.module:make.")]
+    type: Annotated[
+        Literal["number", "integer", "text", "boolean", "any"],
+        text("Of each row's value; formats with schemas need one, and any is any JSON."),
+    ] = "any"
+
+
 LabelledOutput: TypeAlias = LabelOutput | TopOutput
-OutputField: TypeAlias = NumberOutput | OverOutput | NumbersOutput | LabelOutput | TopOutput
+TensorOutput: TypeAlias = NumberOutput | OverOutput | NumbersOutput | LabelOutput | TopOutput
+OutputField: TypeAlias = TensorOutput | PythonOutput

@@ -11,8 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from consumer.records.reader import Bad
+
 # (rows,) or (rows, values).
 Column: TypeAlias = npt.NDArray[Any]
+Outputs: TypeAlias = Mapping[str, npt.NDArray[Any]]
 Apply: TypeAlias = Literal["softmax", "sigmoid"] | None
 
 
@@ -20,13 +23,18 @@ class OutputColumn(Protocol):
     """One output field.
 
     Attributes:
-        tensor: the name of the tensor that it is read from.
+        tensors: the names of the tensors that it is read from.
     """
 
-    tensor: str
+    tensors: tuple[str, ...]
 
-    def take(self, output: Column) -> Column:
-        """Return what is written of an output of (rows, values): (rows,), or (rows, values) for lists."""
+    def take(self, outputs: Outputs, bad: Bad) -> Column:
+        """Return what is written: (rows,), or (rows, values) for lists.
+
+        Args:
+            outputs: tensor name -> (rows, ...).
+            bad: takes the causes of rows that there is nothing for.
+        """
         ...
 
     def encode(self, column: Column) -> list[bytes]:
@@ -34,15 +42,22 @@ class OutputColumn(Protocol):
         ...
 
 
+def _rows(outputs: Outputs, tensor: str) -> Column:
+    """Return an output as (rows, values)."""
+    output = outputs[tensor]
+    return output.reshape(len(output), -1)
+
+
 class _OneValue:
     def __init__(self, tensor: str, index: int, apply: Apply = None) -> None:
-        self.tensor = tensor
+        self.tensors: tuple[str, ...] = (tensor,)
         self._index = index
         self._apply = _APPLIED[apply]
 
-    def take(self, output: Column) -> Column:
+    def take(self, outputs: Outputs, bad: Bad) -> Column:
         """Return one value a row."""
-        return np.ascontiguousarray(self._apply(output)[:, self._index])
+        del bad
+        return np.ascontiguousarray(self._apply(_rows(outputs, *self.tensors))[:, self._index])
 
 
 class NumberColumn(_OneValue):
@@ -69,12 +84,13 @@ class NumbersColumn:
     """Writes all values of a row as a list."""
 
     def __init__(self, tensor: str, apply: Apply = None) -> None:
-        self.tensor = tensor
+        self.tensors: tuple[str, ...] = (tensor,)
         self._apply = _APPLIED[apply]
 
-    def take(self, output: Column) -> Column:
+    def take(self, outputs: Outputs, bad: Bad) -> Column:
         """Return all values."""
-        return self._apply(output)
+        del bad
+        return self._apply(_rows(outputs, *self.tensors))
 
     def encode(self, column: Column) -> list[bytes]:
         """Write a (rows, values) column of finite numbers."""
@@ -86,12 +102,13 @@ class LabelColumn:
     """Writes the label of the largest value; neither softmax nor sigmoid moves that."""
 
     def __init__(self, tensor: str, labels: Sequence[str] | None) -> None:
-        self.tensor = tensor
+        self.tensors: tuple[str, ...] = (tensor,)
         self._labels = _Labels(labels)
 
-    def take(self, output: Column) -> Column:
+    def take(self, outputs: Outputs, bad: Bad) -> Column:
         """Return all values."""
-        return output
+        del bad
+        return _rows(outputs, *self.tensors)
 
     def encode(self, column: Column) -> list[bytes]:
         """Write a (rows, values) column of finite numbers as labels; of equal values, the first's."""
@@ -102,14 +119,15 @@ class TopColumn:
     """Writes the labels of the largest values with their scores."""
 
     def __init__(self, tensor: str, k: int, labels: Sequence[str] | None, apply: Apply = None) -> None:
-        self.tensor = tensor
+        self.tensors: tuple[str, ...] = (tensor,)
         self._k = k
         self._labels = _Labels(labels)
         self._apply = _APPLIED[apply]
 
-    def take(self, output: Column) -> Column:
+    def take(self, outputs: Outputs, bad: Bad) -> Column:
         """Return all values."""
-        return self._apply(output)
+        del bad
+        return self._apply(_rows(outputs, *self.tensors))
 
     def encode(self, column: Column) -> list[bytes]:
         """Write a (rows, values) column of finite numbers; of equal values, the first comes first."""

@@ -36,9 +36,10 @@ class Predictions:
         Returns:
             One JSON object for each good row in order, and the causes of the others by row.
         """
+        bad: Bad = {}
         with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is looked for
-            columns = {name: column.take(_rows(outputs[column.tensor])) for name, column in self._columns.items()}
-        bad = _not_finite(columns)
+            columns = {name: column.take(outputs, bad) for name, column in self._columns.items()}
+        _look_for_infinite(columns, bad)
         if bad:
             rows = len(next(iter(columns.values())))
             good = np.array([row not in bad for row in range(rows)])
@@ -53,17 +54,12 @@ class Predictions:
         return [self._template % row for row in zip(*pieces, strict=True)]
 
 
-def _rows(tensor: Column) -> Column:
-    return tensor.reshape(len(tensor), -1)
-
-
-def _not_finite(columns: Mapping[str, Column]) -> Bad:
-    bad: Bad = {}
+def _look_for_infinite(columns: Mapping[str, Column], bad: Bad) -> None:
     for name, column in columns.items():
-        if not np.isfinite(column).all():
-            each = _rows(column)
-            for row in np.flatnonzero(~np.isfinite(each).all(axis=1)).tolist():
-                values = each[row]
-                message = clipped(f"the model answered {values[~np.isfinite(values)][0]}")
-                bad.setdefault(row, Cause(Stage.OUTPUTS, Code.NOT_FINITE, message, name))
-    return bad
+        if column.dtype == object or np.isfinite(column).all():
+            continue
+        each = column.reshape(len(column), -1)
+        for row in np.flatnonzero(~np.isfinite(each).all(axis=1)).tolist():
+            values = each[row]
+            message = clipped(f"the model answered {values[~np.isfinite(values)][0]}")
+            bad.setdefault(row, Cause(Stage.OUTPUTS, Code.NOT_FINITE, message, name))

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
-from consumer.pipeline.outputs import NumberOutput, NumbersOutput, OutputField, OverOutput, TopOutput
+from consumer.pipeline.outputs import NumberOutput, NumbersOutput, OutputField, OverOutput, PythonOutput, TopOutput
 
 
 class Plain(StrEnum):
@@ -34,11 +34,22 @@ class Fields(msgspec.Struct, frozen=True):
 Value: TypeAlias = Plain | ListOf | Fields
 
 
-def value_of(output: OutputField, dtype: str) -> Value:
-    """Return what an output gives of a tensor of this type, dequantised."""
+_HOOKS: Final[Mapping[str, Plain]] = {
+    "number": Plain.DOUBLE,
+    "integer": Plain.LONG,
+    "text": Plain.TEXT,
+    "boolean": Plain.BOOLEAN,
+    "any": Plain.TEXT,  # for json, which needs to know nothing of it
+}
+
+
+def value_of(output: OutputField, dtypes: Mapping[str, str]) -> Value:
+    """Return what an output gives of tensors of these types, dequantised."""
+    if isinstance(output, PythonOutput):
+        return _HOOKS[output.type]
     if isinstance(output, OverOutput):
         return Plain.BOOLEAN
-    number = number_of(dtype) if output.apply is None else Plain.FLOAT
+    number = number_of(dtypes[output.tensor]) if output.apply is None else Plain.FLOAT
     if isinstance(output, NumbersOutput):
         return ListOf(number)
     if isinstance(output, NumberOutput):

@@ -47,3 +47,13 @@ def golden() -> dict[int, dict[str, Any]]:
     """Return what the model answered where it was trained, by the flight's id."""
     rows = [orjson.loads(line) for line in (FLIGHTS / "golden.jsonl").read_bytes().splitlines()]
     return {row["id"]: row for row in rows}
+
+
+def flights_beside(folder: Path, more: str = "") -> Path:
+    """Write the example's pipeline file into a folder, with more at its end; its other files are where they were."""
+    text = (FLIGHTS / "pipeline.yaml").read_text()
+    for name in ("models/delay.tflite", "carriers.txt", "origins.txt", "destinations.txt"):
+        text = text.replace(name, str(FLIGHTS / name))
+    path = folder / "pipeline.yaml"
+    path.write_text(text + more)
+    return path

@@ -9,7 +9,7 @@ import pytest
 from consumer.exits import ExitCode
 from consumer.pipeline.load import load
 from tests.support.command import onelane
-from tests.support.flights import FLIGHTS
+from tests.support.flights import FLIGHTS, flights_beside
 
 EVENT = """{dep_delay: 4.0, distance: 529.0, sched_dep_time: 500, sched_arr_time: 651, weekend: true,
       time_hour: "2013-11-23T10:00:00Z", carrier: US, origin: EWR, dest: CLT}"""
@@ -18,13 +18,8 @@ WRONG = "WrongType of field distance: Expected `float | null`, got `str`"
 
 
 def pipeline(folder: Path, tests: str = "") -> Path:
-    """Write the flights pipeline with cases; its other files are where they were."""
-    text = (FLIGHTS / "pipeline.yaml").read_text()
-    for name in ("models/delay.tflite", "carriers.txt", "origins.txt", "destinations.txt"):
-        text = text.replace(name, str(FLIGHTS / name))
-    path = folder / "pipeline.yaml"
-    path.write_text(text + (f"tests:\n{tests}" if tests else ""))
-    return path
+    """Write the flights pipeline with cases."""
+    return flights_beside(folder, f"tests:\n{tests}" if tests else "")
 
 
 def case(name: str, rest: str, event: str = f"event: {EVENT}") -> str:

@@ -9,20 +9,10 @@ from consumer.assembly import assemble
 from consumer.pipeline.load import load
 from consumer.types import DeadLetter, Enriched, Filtered, PlainEvent, Result, outcome
 from tests.support.command import onelane
-from tests.support.flights import FLIGHTS, flight_values
+from tests.support.flights import flight_values, flights_beside
 from tests.support.pipelines import GOOD, loaded, refused
 
 FAR = "when: distance > 1000\n"
-
-
-def pipeline(folder: Path, more: str) -> Path:
-    """Write the flights pipeline with more in it; its other files are where they were."""
-    text = (FLIGHTS / "pipeline.yaml").read_text()
-    for name in ("models/delay.tflite", "carriers.txt", "origins.txt", "destinations.txt"):
-        text = text.replace(name, str(FLIGHTS / name))
-    path = folder / "pipeline.yaml"
-    path.write_text(text + more)
-    return path
 
 
 def enriched(path: Path, values: list[bytes]) -> list[Result]:
@@ -34,13 +24,13 @@ def enriched(path: Path, values: list[bytes]) -> list[Result]:
 def test_what_is_for_the_model_is_enriched_as_without_a_filter(tmp_path: Path) -> None:
     """The others stand between, as they came; all in order."""
     values = flight_values()[:60]
-    results = enriched(pipeline(tmp_path, FAR), values)
+    results = enriched(flights_beside(tmp_path, FAR), values)
     assert [result.event.offset() for result in results] == list(range(60))
     for value, result in zip(values, results, strict=True):
         far = orjson.loads(value)["distance"] > 1000
         assert type(result) is (Enriched if far else Filtered)
     kept = [value for value in values if orjson.loads(value)["distance"] > 1000]
-    alone = [result for result in enriched(pipeline(tmp_path, FAR), kept) if isinstance(result, Enriched)]
+    alone = [result for result in enriched(flights_beside(tmp_path, FAR), kept) if isinstance(result, Enriched)]
     assert [result.value for result in results if isinstance(result, Enriched)] == [one.value for one in alone]
     assert 0 < len(kept) < 60
 
@@ -48,7 +38,7 @@ def test_what_is_for_the_model_is_enriched_as_without_a_filter(tmp_path: Path) -
 def test_an_event_that_is_not_for_the_model_need_not_fit_it(tmp_path: Path) -> None:
     """It is looked at before anything else; what can't be read or answered is a dead letter all the same."""
     values = [b'{"distance":1,"weekend":"no"}', b'{"distance":2000,"weekend":"no"}', b"{", b"", b'{"distance":"far"}']
-    results = enriched(pipeline(tmp_path, FAR), values)
+    results = enriched(flights_beside(tmp_path, FAR), values)
     assert isinstance(results[0], Filtered)
     assert [r.cause.code if isinstance(r, DeadLetter) else None for r in results[1:]] == [
         "WrongType", "Malformed", "NoValue", "FilterFailed",
@@ -62,14 +52,14 @@ def test_an_event_that_is_not_for_the_model_need_not_fit_it(tmp_path: Path) -> N
 @pytest.mark.parametrize(("otherwise", "expected"), [("pass", "passed"), ("drop", "dropped")])
 def test_the_others_pass_or_are_dropped(otherwise: str, expected: str, tmp_path: Path) -> None:
     """As the file says."""
-    (result,) = enriched(pipeline(tmp_path, f"{FAR}otherwise: {otherwise}\n"), [b'{"distance": 1}'])
+    (result,) = enriched(flights_beside(tmp_path, f"{FAR}otherwise: {otherwise}\n"), [b'{"distance": 1}'])
     assert isinstance(result, Filtered)
     assert outcome(result) == expected
 
 
 def test_parts_of_the_record_can_be_asked_for(tmp_path: Path) -> None:
     """A key as text, a timestamp in milliseconds, a header by its name; a key that is no text is a dead letter."""
-    path = pipeline(tmp_path, "when: \"@key == 'k' and @timestamp >= 5 and @headers['from'] == 'x'\"\n")
+    path = flights_beside(tmp_path, "when: \"@key == 'k' and @timestamp >= 5 and @headers['from'] == 'x'\"\n")
     enrich = assemble(load(path, {})).enrichers()().enrich
     headers = [("from", b"x")]
     events = [
@@ -87,7 +77,7 @@ def test_enrich_passes_and_drops_too(tmp_path: Path) -> None:
     values = flight_values()[:40]
     far = sum(orjson.loads(value)["distance"] > 1000 for value in values)
     for otherwise, count in (("pass", 40), ("drop", far)):
-        path = pipeline(tmp_path, f"{FAR}otherwise: {otherwise}\n")
+        path = flights_beside(tmp_path, f"{FAR}otherwise: {otherwise}\n")
         done = onelane("enrich", path, stdin=b"\n".join(values))
         lines = done.stdout.splitlines()
         assert (done.returncode, len(lines)) == (0, count)
@@ -104,7 +94,7 @@ def test_cases_may_expect_it(tmp_path: Path) -> None:
         ("model", "{distance: 2000}", "expect_filtered: passed"),
     ]
     tests = "".join(f"  - name: {name}\n    event: {event}\n    {rest}\n" for name, event, rest in cases)
-    done = onelane("test", pipeline(tmp_path, f"{FAR}tests:\n{tests}"))
+    done = onelane("test", flights_beside(tmp_path, f"{FAR}tests:\n{tests}"))
     lines = [line.strip() for line in done.stdout.decode().splitlines() if line.startswith("  ")]
     assert lines == [
         "expected that it is dropped, but the event is passed",

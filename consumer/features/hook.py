@@ -1,0 +1,129 @@
+"""kind: python. What a function of the pipeline's own makes of whole columns, as a whole tensor."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from consumer.deadletter.causes import Code
+from consumer.features.block import Source, Values
+from consumer.features.column import cause
+from consumer.hooks import call_hook
+from consumer.model.tensors import Array, Tensor, quantise
+from consumer.pipeline.features import HookType, PythonFeature
+from consumer.types import Cause, Stage
+
+ACCEPTS: Final[Mapping[HookType, Any]] = {
+    "number": float | None,
+    "integer": int | None,
+    "text": str | None,
+    "boolean": bool | None,
+    "any": Any,
+}
+_WORDS: Final = ("amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath")
+
+
+class HookField:
+    """One of the fields that a hook reads.
+
+    Args:
+        field: it.
+        kind: of its values.
+        made: gives values for all of the hook's fields, if the hook has such a function.
+    """
+
+    def __init__(self, field: str, kind: HookType, made: Callable[[int], Mapping[str, Sequence[Any]]] | None) -> None:
+        self.field = field
+        self.accepts: Any = ACCEPTS[kind]
+        self._kind = kind
+        self._made = made
+
+    def samples(self, count: int, random: np.random.Generator) -> list[Any]:
+        """Return values that events could well have; those of the hook's own ``NAME_samples`` where it has one."""
+        if self._made is not None:
+            return list(self._made(count)[self.field])
+        if self._kind == "text":
+            return [f"{random.choice(_WORDS)} {row}" for row in range(count)]
+        if self._kind == "boolean":
+            return [bool(value) for value in random.integers(0, 2, count)]
+        if self._kind == "integer":
+            return [int(value) for value in random.integers(0, 1000, count)]
+        return [float(value) for value in random.normal(0, 1, count)]
+
+
+class HookBlock:
+    """A tensor that a hook makes.
+
+    Args:
+        feature: of the pipeline file.
+        tensor: what it fills.
+        function: takes columns by field, each a list with one value a row (None for absent and null), and returns an
+            array of (rows, ...) of the tensor's shape.
+        made: gives values to try it with.
+    """
+
+    def __init__(
+        self,
+        feature: PythonFeature,
+        tensor: Tensor,
+        function: Callable[[Mapping[str, Sequence[Any]]], Any],
+        made: Callable[[int], Mapping[str, Sequence[Any]]] | None = None,
+    ) -> None:
+        self.tensors = (tensor,)
+        self.ragged = ()
+        self.sources: Sequence[Source] = [
+            HookField(field, feature.types.get(field, "any"), made) for field in feature.fields
+        ]
+        self._fields = tuple(feature.fields)
+        self._tensor = tensor
+        self._shape = tensor.shape[1:]
+        self._function = function
+
+    def build(self, values: Values, rows: int, bad: dict[int, Cause]) -> dict[str, Array]:
+        """Return a (rows, ...) array of the tensor's type."""
+        good = [row for row in range(rows) if row not in bad] if bad else list(range(rows))
+        name = self._tensor.name
+        called = call_hook(lambda places: self._array(values, places, rows), good, Stage.FEATURES, name)
+        bad |= {row: why for row, why in called.bad.items() if row not in bad}
+        made = np.zeros((rows, *self._shape), dtype=self._tensor.dtype)
+        for places, array in called.parts:
+            typed, odd = _typed(array, self._tensor)
+            made[places] = typed
+            for place in np.flatnonzero(odd).tolist():
+                words = f"holds what no {self._tensor.dtype} can hold, or what is not finite"
+                bad.setdefault(places[place], cause(Code.OUT_OF_RANGE, words, name))
+        return {name: made}
+
+    def _array(self, values: Values, places: list[int], rows: int) -> Array:
+        """Call the function; what it returns must be an array of the tensor's shape."""
+        columns = {
+            field: list(values[field]) if len(places) == rows else [values[field][place] for place in places]
+            for field in self._fields
+        }
+        array = np.asarray(self._function(columns))
+        wanted = (len(places), *self._shape)
+        if array.shape != wanted and array.size != np.prod(wanted):
+            raise ValueError(f"it returned an array of {list(array.shape)} for {list(wanted)}")
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"it returned an array of type {array.dtype}, which is none of numbers")
+        return array.reshape(wanted)
+
+
+def _typed(array: Array, tensor: Tensor) -> tuple[Array, Array]:
+    """Return an array of the tensor's type, and (rows,) whether a row holds what does not go into it."""
+    dtype = np.dtype(tensor.dtype)
+    if array.dtype == dtype and dtype.kind != "f":
+        return array, np.zeros(len(array), dtype=bool)  # as stored, also where the tensor is quantised
+    rows = len(array)
+    if dtype.kind == "f" or tensor.scale or dtype.kind == "b":
+        with np.errstate(over="ignore"):
+            narrow = array.astype(dtype if dtype.kind == "f" else np.float32)
+        odd = ~np.isfinite(narrow).reshape(rows, -1).all(axis=1)
+        narrow[odd] = 0
+        return quantise(narrow, tensor) if tensor.scale else narrow.astype(dtype, copy=False), odd
+    limits = np.iinfo(dtype)
+    fits: Array = (array >= limits.min) & (array <= limits.max)
+    if array.dtype.kind == "f":
+        fits &= array == np.rint(array)
+    unfit: Array = np.asarray(~fits).reshape(rows, -1).any(axis=1)
+    return np.where(fits, array, 0).astype(dtype), unfit

@@ -1,0 +1,138 @@
+"""Functions of a pipeline's own, in Python: how they say that an event is of no use, and how they are called.
+
+A hook takes whole columns and gives a whole array or list, one item a row. It runs in the worker's one thread, and
+what it is given is not its own to change or to keep.
+"""
+
+import importlib
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from consumer.deadletter.causes import Code, clipped
+from consumer.isolate import isolate
+from consumer.pipeline.hooks import HookSource
+from consumer.types import Cause, Stage
+
+T = TypeVar("T")
+
+
+class BadRows(Exception):  # noqa: N818 - it says what it is, in a user's own code
+    """Raised by a hook: these rows are of no use, the others are. It is called again without them.
+
+    Attributes:
+        rows: place of a row in the columns -> why, for a person; each becomes a dead letter with that text.
+    """
+
+    def __init__(self, rows: Mapping[int, str]) -> None:
+        super().__init__(f"{len(rows)} rows are of no use")
+        self.rows = dict(rows)
+
+
+class HookError(Exception):
+    """A hook can't be had: its module can't be imported, or has no such function."""
+
+
+class Called(msgspec.Struct, Generic[T]):
+    """What a hook made of rows.
+
+    Attributes:
+        parts: rows, with what it gave for these together; in order, and together all that are good.
+        bad: row -> why there is nothing for it.
+    """
+
+    parts: list[tuple[list[int], T]]
+    bad: dict[int, Cause]
+
+
+def import_hook(source: HookSource) -> Callable[..., Any]:
+    """Return the function, of a module that is imported once in a process.
+
+    Raises:
+        HookError: it can't be had.
+    """
+    module = _imported(source)
+    found = getattr(module, source.name, None)
+    if not callable(found):
+        raise HookError(f"{source.where} has no function {source.name}")
+    function: Callable[..., Any] = found
+    return function
+
+
+def samples_of(source: HookSource) -> Callable[[int], Mapping[str, Sequence[Any]]] | None:
+    """Return the function beside a hook that makes values to try it with, ``NAME_samples``, if there is one.
+
+    Raises:
+        HookError: the module can't be had.
+    """
+    return getattr(_imported(source), f"{source.name}_samples", None)
+
+
+def call_hook(run: Callable[[list[int]], T], rows: Sequence[int], stage: Stage, field: str) -> Called[T]:
+    """Call a hook, without the rows that it says are bad; where it fails, halved down to the rows that it fails on.
+
+    Args:
+        run: calls it with some of the rows.
+        rows: all that there are.
+        stage: for causes.
+        field: for causes.
+    """
+    left, bad = list(rows), dict[int, Cause]()
+    while left:
+        try:
+            return Called([(left, run(left))], bad)
+        except BadRows as told:
+            places = {place: why for place, why in told.rows.items() if 0 <= place < len(left)}
+            if not places:  # it would be called for ever
+                break
+            bad |= {left[place]: _cause(stage, Code.HOOK_REFUSED, str(why), field) for place, why in places.items()}
+            left = [row for place, row in enumerate(left) if place not in places]
+        except Exception:  # noqa: BLE001 - whatever a stranger's code raises is about its rows
+            break
+    rest = left
+    found = isolate(lambda start, stop: run(rest[start:stop]), len(rest), (Exception,), lambda: None)
+    for place, error in found.culprits.items():
+        bad[rest[place]] = _blame(error, stage, field)
+    return Called([(rest[part.start : part.stop], part.result) for part in found.parts], bad)
+
+
+def _blame(error: Exception, stage: Stage, field: str) -> Cause:
+    if isinstance(error, BadRows):
+        return _cause(stage, Code.HOOK_REFUSED, "; ".join(map(str, error.rows.values())) or str(error), field)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    told = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+    return _cause(stage, Code.HOOK_FAILED, " ".join(told.split()), field)
+
+
+def _cause(stage: Stage, code: Code, message: str, field: str) -> Cause:
+    return Cause(stage, code, clipped(message), field)
+
+
+@cache
+def _imported(source: HookSource) -> ModuleType:
+    """Import what was hashed; of a file, under a name of its own that no other file has."""
+    try:
+        return importlib.import_module(source.where) if source.file is None else _run(source.file, source.sha256)
+    except Exception as error:
+        line = (
+            error.lineno if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)[-1].lineno
+        )
+        told = f"{source.where} can't be imported: {type(error).__name__}: {error} (line {line})"
+        raise HookError(told) from error
+
+
+def _run(file: Path, sha256: str) -> ModuleType:
+    name = f"onelane_hook_{sha256[:16]}"
+    loader = SourceFileLoader(name, str(file))
+    module = ModuleType(name)
+    module.__file__ = str(file)
+    sys.modules[name] = module  # dataclasses look themselves up
+    loader.exec_module(module)
+    return module

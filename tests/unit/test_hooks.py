@@ -1,0 +1,253 @@
+"""Python hooks: whole columns in, whole arrays out; what they raise falls on the rows that it is about."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+from consumer.features.hook import HookBlock
+from consumer.hooks import BadRows
+from consumer.model.tensors import Array, Tensor
+from consumer.pipeline.features import PythonFeature
+from consumer.pipeline.load import load
+from consumer.pipeline.outputs import PythonOutput
+from consumer.records.hook_answers import HookColumn
+from consumer.records.reader import Bad
+from consumer.testing import call, enrich
+from consumer.types import Cause
+from tests.support.command import onelane
+from tests.support.flights import flights_beside
+from tests.support.pipelines import GOOD, refused
+
+FLOATS = Tensor("x", 0, (-1, 2), "float32")
+Columns = Mapping[str, Sequence[Any]]
+
+
+def built(
+    function: Callable[[Columns], Any],
+    values: list[Any],
+    tensor: Tensor = FLOATS,
+    bad: dict[int, Cause] | None = None,
+) -> tuple[Array, dict[int, Cause]]:
+    """Run a hook over one column; the tensor and the causes."""
+    feature = PythonFeature(fields=["a"], function="f.py:f")
+    found = dict(bad or {})
+    return HookBlock(feature, tensor, function).build({"a": values}, len(values), found)[tensor.name], found
+
+
+def doubled(columns: Columns) -> Any:  # noqa: ANN401
+    """Two columns of numbers; fails on a text, and says of negative ones that they are of no use."""
+    negative = {row: f"{value} is negative" for row, value in enumerate(columns["a"]) if value < 0}
+    if negative:
+        raise BadRows(negative)
+    return np.array([[value, 2 * value] for value in columns["a"]], dtype="float64")
+
+
+def test_a_batch_costs_one_call_and_gives_the_tensors_type() -> None:
+    """Of the whole column."""
+    calls: list[int] = []
+
+    def counted(columns: Columns) -> Any:  # noqa: ANN401
+        calls.append(len(columns["a"]))
+        return doubled(columns)
+
+    array, bad = built(counted, [1, 2, 3])
+    assert (array.tolist(), array.dtype.name) == ([[1, 2], [2, 4], [3, 6]], "float32")
+    assert (bad, calls) == ({}, [3])
+
+
+def test_rows_of_no_use_and_rows_that_fail_harm_no_neighbour() -> None:
+    """Each with its cause: what the hook says, or error, file and line."""
+    array, bad = built(doubled, [1, -2, 3, "four", 5, -6, None])
+    assert array[[0, 2, 4]].tolist() == [[1, 2], [3, 6], [5, 10]]
+    assert {row: (why.code, why.stage, why.field) for row, why in bad.items()} == {
+        1: ("HookRefused", "features", "x"),
+        3: ("HookFailed", "features", "x"),
+        5: ("HookRefused", "features", "x"),
+        6: ("HookFailed", "features", "x"),
+    }
+    assert bad[1].message == "-2 is negative"
+    assert bad[3].message.startswith(
+        "TypeError: '<' not supported between instances of 'str' and 'int' (test_hooks.py:"
+    )
+
+
+def test_a_row_that_has_a_cause_already_is_not_shown_to_the_hook() -> None:
+    """Its value may be anything."""
+    cause = Cause("features", "Missing", "before")  # type: ignore[arg-type]
+    array, bad = built(doubled, [1, "no", 3], bad={1: cause})
+    assert (array.tolist(), bad) == ([[1, 2], [0, 0], [3, 6]], {1: cause})
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "values", "stored", "odd"),
+    [
+        ("float32", 0.0, [1.5, np.nan, 1e300], [1.5, 0, 0], [1, 2]),
+        ("int32", 0.0, [1.0, 1.5, 3e9], [1, 0, 0], [1, 2]),
+        ("uint8", 0.0, [1, -1, 256], [1, 0, 0], [1, 2]),
+        ("int8", 0.5, [1.0, np.inf, 2.0], [2, 0, 4], [1]),
+        ("bool", 0.0, [1, 0, 2], [True, False, True], []),
+    ],
+)
+def test_what_does_not_go_into_the_tensor_is_a_dead_letter(
+    dtype: str, scale: float, values: list[float], stored: list[float], odd: list[int]
+) -> None:
+    """Never a wrapped or saturated number that looks like one."""
+    tensor = Tensor("x", 0, (-1, 1), dtype, scale, 0)
+    array, bad = built(lambda columns: np.array(columns["a"]), values, tensor)
+    good = [row for row in range(3) if row not in odd]
+    assert array[good].ravel().tolist() == [stored[row] for row in good]
+    assert (array.dtype, sorted(bad)) == (np.dtype(dtype), odd)
+    assert {why.code for why in bad.values()} <= {"OutOfRange"}
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (np.zeros((2, 3)), "ValueError: it returned an array of [2, 3] for [1, 2]"),
+        (np.array([["a", "b"]]), "ValueError: it returned an array of type <U1, which is none of numbers"),
+        (None, "ValueError: it returned an array of [] for [1, 2]"),
+    ],
+)
+def test_an_array_that_is_none_is_told_with_what_is_wanted(made: Any, words: str) -> None:  # noqa: ANN401
+    """A hook that is wrong for all rows makes dead letters of all, which the guard is for."""
+    _, bad = built(lambda _: made, [1])
+    assert bad[0].message.startswith(words)
+
+
+def test_a_hook_that_blames_rows_that_are_not_there_is_not_asked_for_ever() -> None:
+    """It fails on all of them."""
+
+    def blames(_: Columns) -> Any:  # noqa: ANN401
+        raise BadRows({99: "not mine"})
+
+    _, bad = built(blames, [1, 2])
+    assert [(why.code, why.message) for _, why in sorted(bad.items())] == [("HookRefused", "not mine")] * 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "pieces", "codes"),
+    [
+        ("number", [1, 2.5], [b"1", b"2.5"], {}),
+        ("number", ["x", 2.5], [None, b"2.5"], {0: "HookFailed"}),
+        ("integer", [1, 2.5], [b"1", None], {1: "HookFailed"}),
+        ("integer", [True, 2], [None, b"2"], {0: "HookFailed"}),
+        ("boolean", [True, 1], [b"true", None], {1: "HookFailed"}),
+        ("text", ["é", None], ['"é"'.encode(), None], {1: "HookFailed"}),
+        ("any", [{"a": [1, None]}, [np.float32(2.5)]], [b'{"a":[1,null]}', b"[2.5]"], {}),
+        ("any", [{"a": float("nan")}, [float("inf")]], [None, None], {0: "HookFailed", 1: "HookFailed"}),
+        ("any", [object(), 1], [None, b"1"], {0: "HookFailed"}),
+    ],
+)
+def test_an_output_hook_writes_json_of_its_type(
+    kind: Literal["number", "integer", "text", "boolean", "any"],
+    values: list[Any],
+    pieces: list[bytes | None],
+    codes: dict[int, str],
+) -> None:
+    """What is of another type, or no JSON, is a dead letter alone."""
+    output = PythonOutput(tensors=["y"], function="f.py:f", type=kind)
+    column = HookColumn("told", output, lambda outputs: [values[int(row)] for row in outputs["y"][:, 0]])
+    bad: Bad = {}
+    found = column.take({"y": np.arange(len(values)).reshape(-1, 1)}, bad).tolist()
+    assert [None if row in bad else piece for row, piece in enumerate(found)] == pieces
+    assert {row: why.code for row, why in bad.items()} == codes
+
+
+def hooked(folder: Path, hook: str, line: str = 'function: "hook.py:make"') -> Path:
+    """Write the flights pipeline with a hook for its input of carriers."""
+    (folder / "hook.py").write_text(hook)
+    path = flights_beside(folder)
+    lines = [
+        f"    carrier: {{kind: python, fields: [carrier], types: {{carrier: text}}, {line}}}"
+        if text.startswith("    carrier:") else text
+        for text in path.read_text().splitlines()
+    ]  # fmt: skip
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+LENGTHS = "def make(columns):\n    return [[len(text)] for text in columns['carrier']]\n"
+
+
+def test_the_source_is_part_of_the_pipelines_hash(tmp_path: Path) -> None:
+    """Records say which version of a hook made them."""
+    first = load(hooked(tmp_path, LENGTHS), {}).label
+    assert load(hooked(tmp_path, LENGTHS), {}).label == first
+    assert load(hooked(tmp_path, LENGTHS.replace("len", "ord")), {}).label != first
+
+
+@pytest.mark.parametrize(
+    ("hook", "line", "words"),
+    [
+        ("def other(): ...", 'function: "hook.py:make"', "hook.py has no function make"),
+        ("make = 1", 'function: "hook.py:make"', "hook.py has no function make"),
+        ("import nothing_like_it", 'function: "hook.py:make"',
+         "hook.py can't be imported: ModuleNotFoundError: No module named 'nothing_like_it' (line 1)"),
+        ("x = 1\ndef make(:", 'function: "hook.py:make"', "hook.py can't be imported: SyntaxError"),
+        ("", "function: make", "write it as features.py:make or package.module:make"),
+        ("", 'function: "there.py:make"', "there.py can't be read: No such file or directory"),
+        ("", 'function: "no.such.module:make"', "no module no.such.module"),
+    ],
+)  # fmt: skip
+def test_a_hook_that_can_not_be_had_is_a_finding(hook: str, line: str, words: str, tmp_path: Path) -> None:
+    """With its place in the pipeline file."""
+    path = hooked(tmp_path, hook, line)
+    done = onelane("lint", path)
+    assert done.returncode in (2, 5)
+    assert words in done.stderr.decode()
+    assert "model.inputs.carrier.function: " in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("feature", "finding"),
+    [
+        ("x: [{kind: python, fields: [n], function: 'f:g'}]", "fills a whole tensor: it can't stand in a list"),
+        ("x: {kind: python, fields: [], function: 'math:sqrt'}", "is empty"),
+        ("x: {kind: python, fields: [n], types: {m: text}, function: 'math:sqrt'}", "is none of `fields`"),
+        ("x: {kind: python, fields: ['n[']  , function: 'math:sqrt'}", "no path from '[' on"),
+    ],
+)
+def test_what_can_not_be_meant_is_told(feature: str, finding: str, tmp_path: Path) -> None:
+    """Before anything is imported."""
+    inputs = GOOD[GOOD.index("    x:\n") : GOOD.index("  outputs:")]
+    found = refused(tmp_path, GOOD.replace(inputs, f"    {feature}\n"))
+    assert any(finding in line for line in found), found
+
+
+def test_an_avro_record_needs_to_know_the_type_of_a_hooks_values(tmp_path: Path) -> None:
+    """Its schema says it."""
+    output = "    told: {kind: python, tensors: [y], function: 'math:sqrt'}\n"
+    text = GOOD.replace("  outputs:\n", "  outputs:\n" + output).replace(
+        "topic: out,", "topic: out, format: avro, layout: only,"
+    )
+    assert any("avro records need a `type`" in line for line in refused(tmp_path, text))
+
+
+def test_a_module_that_is_installed_can_be_a_hook(tmp_path: Path) -> None:
+    """Here, one of the standard library that happens to take a mapping."""
+    path = hooked(tmp_path, "", "function: 'statistics:mean'")
+    assert load(path, {}).hooks["statistics:mean"].file is None
+
+
+def test_a_pipeline_with_a_hook_enriches_and_counts_its_dead_letters(tmp_path: Path) -> None:
+    """By the same code as any."""
+    path = hooked(tmp_path, LENGTHS)
+    flight = {
+        "dep_delay": 4.0, "distance": 529.0, "sched_dep_time": 500, "sched_arr_time": 651, "weekend": True,
+        "time_hour": "2013-11-23T10:00:00Z", "carrier": "UA", "origin": "EWR", "dest": "CLT",
+    }  # fmt: skip
+    good, wrong, absent = enrich(path, [flight, flight | {"carrier": 7}, flight | {"carrier": None}])
+    assert good.predictions is not None
+    assert wrong.cause is not None
+    assert absent.cause is not None
+    assert (wrong.cause.code, absent.cause.code) == ("WrongType", "HookFailed")
+
+
+def test_a_hook_can_be_called_alone() -> None:
+    """As a worker calls it."""
+    made = call(doubled, [{"a": 1}, {"a": -1}, {"a": "x"}])
+    assert made.made[0].tolist() == [1, 2]
+    assert list(made.bad) == [1, 2]
