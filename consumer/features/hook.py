@@ -125,5 +125,5 @@ def _typed(array: Array, tensor: Tensor) -> tuple[Array, Array]:
     fits: Array = (array >= limits.min) & (array <= limits.max)
     if array.dtype.kind == "f":
         fits &= array == np.rint(array)
-    unfit: Array = np.asarray(~fits).reshape(rows, -1).any(axis=1)
+    unfit: Array = np.logical_or.reduce(~fits.reshape(rows, -1), axis=1)
     return np.where(fits, array, 0).astype(dtype), unfit
