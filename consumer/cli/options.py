@@ -1,9 +1,11 @@
 """Options and arguments that commands share."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from consumer.deadletter.selection import parse_moment
 from consumer.exits import PipelineError
 from consumer.kafka import registry
 from consumer.kafka.settings import refused_settings
@@ -25,3 +27,11 @@ def load_pipeline(path: Path) -> PipelineFile:
     if findings:
         raise PipelineError(file.refusal(findings))
     return file
+
+
+def moment(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
+    """Read a time; a callback of options."""
+    try:
+        return None if text is None else parse_moment(text, datetime.now(UTC))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None

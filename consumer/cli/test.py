@@ -1,9 +1,7 @@
 """``onelane test``: the pipeline's cases, without a broker."""
 
-import gzip
 import itertools
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -13,6 +11,7 @@ from consumer.cases.judge import Judged, judge
 from consumer.cases.junit import junit
 from consumer.cases.record import record
 from consumer.cli.options import load_pipeline, pipeline_argument
+from consumer.cli.streams import opened
 from consumer.exits import PipelineError, RefusedError
 from consumer.pipeline.cases import ENDING, Placed, beside, from_pipeline, read_cases
 from consumer.pipeline.load import PipelineFile
@@ -75,11 +74,7 @@ def _record(file: PipelineFile, recorded: Path | None, sample: Path | None, limi
     if recorded.exists():
         raise PipelineError(f"--record {recorded}: the file exists, and cases are not to be lost")
     enrich = assemble(file).enrichers()().enrich
-    with recorded.open("w", encoding="utf-8") as out:
-        count = record(itertools.islice(_lines(sample), limit), enrich, file.spec.output.field, out)
+    with opened(sample) as (lines, _, _), recorded.open("w", encoding="utf-8") as out:
+        values = (value for line in lines if (value := line.rstrip(b"\r\n")))
+        count = record(itertools.islice(values, limit), enrich, file.spec.output.field, out)
     click.echo(f"{recorded}: {count} cases; look through them: what the pipeline says today need not be right")
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-        yield from (value for line in lines if (value := line.rstrip(b"\r\n")))

@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from consumer.deadletter.replay import Memory, MemoryFullError
 from consumer.exits import FatalBrokerError, RefusedError
 from consumer.kafka.errors import CALL, Patience, WornOutError
-from consumer.kafka.letters import LetterReader, said_plainly
+from consumer.kafka.topics import TopicReader, said_plainly
 from consumer.operate.pulse import Pulse
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ class Notes:
         group: told to people.
     """
 
-    def __init__(self, reader: LetterReader, topic: str, group: str) -> None:
+    def __init__(self, reader: TopicReader, topic: str, group: str) -> None:
         self._consumer = reader.consumer
         self._topic = topic
         self._group = group

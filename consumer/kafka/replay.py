@@ -18,9 +18,9 @@ from consumer.deadletter.replay import Memory
 from consumer.deadletter.selection import Span
 from consumer.exits import FatalBrokerError
 from consumer.kafka.errors import CALL, reason
-from consumer.kafka.letters import said_plainly
 from consumer.kafka.notes import Notes, within_a_minute
 from consumer.kafka.targets import Failure, Target
+from consumer.kafka.topics import said_plainly
 
 _log = structlog.get_logger()
 

@@ -17,9 +17,9 @@ from consumer.exits import FatalBrokerError
 from consumer.kafka.checks import Topics
 from consumer.kafka.connect import Outlets
 from consumer.kafka.errors import PURGED, REFUSED, explained
-from consumer.kafka.letters import replay_name
 from consumer.kafka.outlet import Outlet
 from consumer.kafka.settings import client_settings
+from consumer.kafka.topics import replay_name
 from consumer.operate.pulse import Pulse
 from consumer.pipeline.spec import Pipeline
 from consumer.types import DeadLetter, Enriched, Event, Filtered, Result, outcome

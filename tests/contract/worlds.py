@@ -14,6 +14,7 @@ from consumer.files import FileBroker
 from consumer.kafka.connect import connect
 from consumer.operate.pulse import Pulse
 from consumer.pipeline.spec import Pipeline
+from consumer.sources import Lines
 from consumer.types import DeadLetter, Enriched
 from tests.support.kafka import KafkaBroker
 from tests.support.memory import Clock, MemoryBroker, Topics
@@ -75,7 +76,7 @@ class FileWorld(World):
 
     def open(self) -> Broker:
         """Read from the first line."""
-        return FileBroker(io.BytesIO(self._events), self._enriched, self._dead)
+        return FileBroker(Lines(io.BytesIO(self._events)), self._enriched, self._dead)
 
     def enriched(self) -> dict[int, list[bytes]]:
         """Return the lines."""

@@ -33,6 +33,7 @@ PURE = (
     "consumer.observer",
     "consumer.types",
     "consumer.broker",
+    "consumer.sources",
     "consumer.records",
     "consumer.features",
     "consumer.deadletter",
@@ -62,7 +63,7 @@ ORDER = (
     ("consumer.lane", "consumer.features", "consumer.records"),
     ("consumer.hooks", "consumer.model"),
     ("consumer.isolate",),
-    ("consumer.deadletter", "consumer.pipeline"),
+    ("consumer.deadletter", "consumer.pipeline", "consumer.sources"),
     ("consumer.types", "consumer.exits"),
     ("consumer",),
 )
@@ -157,7 +158,7 @@ def test_every_module_says_what_it_is_for(module: str) -> None:
 WALL_CLOCK = {
     "consumer.holds",
     "consumer.cli.dead_letters.list",
-    "consumer.cli.dead_letters.options",
+    "consumer.cli.options",
     "consumer.cli.dead_letters.replay",
     "consumer.kafka.targets",
 }

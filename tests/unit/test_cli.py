@@ -35,7 +35,7 @@ def test_help_lists_the_commands() -> None:
     """Each with a line of what it does."""
     done = onelane("--help")
     assert done.returncode == 0
-    for words in (b"run", b"enrich", b"lint", b"schema", b"Enrich JSON lines from stdin to stdout."):
+    for words in (b"run", b"enrich", b"lint", b"schema", b"Enrich events of a file or a topic, into a file."):
         assert words in done.stdout
 
 

@@ -8,13 +8,14 @@ import pytest
 from consumer.broker import EndOfInputError
 from consumer.deadletter.causes import Code
 from consumer.files import FileBroker
+from consumer.sources import Lines
 from consumer.types import Cause, DeadLetter, Enriched, Event, PlainEvent, Stage
 from tests.contract.test_broker import Lanes
 
 
 def read_all(content: bytes, limit: int = 100) -> list[Event]:
     """Read a file of events."""
-    broker = FileBroker(io.BytesIO(content), io.BytesIO(), io.BytesIO(), "flights.jsonl")
+    broker = FileBroker(Lines(io.BytesIO(content), "flights.jsonl"), io.BytesIO(), io.BytesIO())
     broker.join(Lanes())
     events: list[Event] = []
     try:
@@ -41,7 +42,7 @@ def test_a_file_of_nothing_has_no_events(content: bytes) -> None:
 def letter(value: bytes | None, cause: Cause | None = None) -> dict[str, object]:
     """Write a dead letter, and read its line."""
     dead = io.BytesIO()
-    broker = FileBroker(io.BytesIO(), io.BytesIO(), dead)
+    broker = FileBroker(Lines([]), io.BytesIO(), dead)
     broker.write([DeadLetter(PlainEvent(value, offset=6), cause or Cause(Stage.DECODE, Code.MALFORMED, "bad"))])
     assert dead.getvalue().count(b"\n") == 1
     line: dict[str, object] = orjson.loads(dead.getvalue())
@@ -82,7 +83,7 @@ def test_a_dead_letters_event_keeps_its_bytes() -> None:
     """Where it is JSON: 1.0 stays 1.0."""
     dead = io.BytesIO()
     cause = Cause(Stage.DECODE, Code.WRONG_TYPE, "bad")
-    FileBroker(io.BytesIO(), io.BytesIO(), dead).write([DeadLetter(PlainEvent(b'{"a": 1.0}'), cause)])
+    FileBroker(Lines([]), io.BytesIO(), dead).write([DeadLetter(PlainEvent(b'{"a": 1.0}'), cause)])
     assert b'"event":{"a": 1.0}}' in dead.getvalue()
 
 
@@ -91,7 +92,5 @@ def test_enriched_records_and_dead_letters_go_to_their_files() -> None:
     out, dead = io.BytesIO(), io.BytesIO()
     cause = Cause(Stage.DECODE, Code.MALFORMED, "bad")
     event = PlainEvent(b"{}")
-    FileBroker(io.BytesIO(), out, dead).write(
-        [Enriched(event, b"1"), DeadLetter(event, cause), Enriched(event, b"2")]
-    )
+    FileBroker(Lines([]), out, dead).write([Enriched(event, b"1"), DeadLetter(event, cause), Enriched(event, b"2")])
     assert (out.getvalue(), dead.getvalue().count(b"\n")) == (b"1\n2\n", 1)

@@ -13,12 +13,12 @@ from consumer.deadletter.reading import Most, Outcome, Reading
 from consumer.deadletter.replay import Judge, Memory
 from consumer.deadletter.selection import Selection
 from consumer.exits import FatalBrokerError, RefusedError
-from consumer.kafka import checks, letters, targets
+from consumer.kafka import checks, targets, topics
 from consumer.kafka.checks import Topics
-from consumer.kafka.letters import LetterReader, find_partitions
 from consumer.kafka.notes import Notes, within_a_minute
 from consumer.kafka.replay import Replay
 from consumer.kafka.targets import Failure, InputTarget
+from consumer.kafka.topics import TopicReader, find_partitions
 from consumer.types import PlainEvent
 from tests.support.letters import dead_letter
 from tests.support.pipelines import GOOD, loaded
@@ -204,8 +204,8 @@ def test_reading_ends_where_no_record_comes(
 ) -> None:
     """After 30 s of silence or of errors that may pass, and at once after one that will not."""
     final = answer and answer[0].error().code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
-    monkeypatch.setattr(letters, "_CALL", 1e9 if final else 0.001)
-    reader = LetterReader(loaded(tmp_path).spec, 1)
+    monkeypatch.setattr(topics, "_CALL", 1e9 if final else 0.001)
+    reader = TopicReader(loaded(tmp_path).spec, "dead", 1)
     reader.consumer.close()
     reader.consumer = cast("Consumer", FakeConsumer(answer))
     reader._last_words = "no answer"  # the real one may have had some by now
@@ -218,7 +218,7 @@ def test_too_many_notes_are_refused_with_what_to_do(tmp_path: Path) -> None:
     memory = Memory()
     for number in range(1000):
         memory.note(Selection(), (2 * number, 2 * number + 1), 0)
-    with LetterReader(loaded(tmp_path).spec, 1) as reader:
+    with TopicReader(loaded(tmp_path).spec, "dead", 1) as reader:
         notes = Notes(reader, "dead", "small.replay")
         with pytest.raises(RefusedError, match=r"group small\.replay can't remember more .* --restart"):
             notes.offsets({0: 5}, {0: memory})
@@ -247,7 +247,7 @@ def test_each_client_has_the_pipelines_settings(
     Made.settings = []
     for module, name in (
         (checks, "AdminClient"),
-        (letters, "Consumer"),
+        (topics, "Consumer"),
         (targets, "AdminClient"),
         (targets, "Producer"),
     ):
@@ -257,7 +257,7 @@ def test_each_client_has_the_pipelines_settings(
     spec = loaded(tmp_path, GOOD + lines + "delivery: at_least_once\n").spec
     with pytest.raises(FatalBrokerError):
         find_partitions(spec, "dead")
-    LetterReader(spec, 1)
+    TopicReader(spec, "dead", 1)
     InputTarget(spec, Topics({"in": 1}, {"in": 5_000_000}, 1)).open()
     assert len(Made.settings) == 4
     for settings in Made.settings:

@@ -20,7 +20,7 @@ from consumer.cli.dead_letters.view import (
 from consumer.cli.options import load_pipeline, pipeline_argument
 from consumer.deadletter.letter import parse
 from consumer.deadletter.listing import Histogram
-from consumer.kafka.letters import LetterReader, find_partitions
+from consumer.kafka.topics import TopicReader, find_partitions
 
 
 @click.command(name="list")
@@ -37,7 +37,7 @@ def command(pipeline: Path, *, as_json: bool, **given: Any) -> None:  # noqa: AN
     topic = spec.dead_letters.topic
     histogram = Histogram(time.time_ns() // 1_000_000)
     read = foreign = 0
-    with LetterReader(spec, find_partitions(spec, topic)[topic]) as reader:
+    with TopicReader(spec, topic, find_partitions(spec, topic)[topic]) as reader:
         spans = reader.spans(filters.window, reader.bounds())
         with closing(in_progress(reader.read(spans), spans, topic)) as records:
             for record in records:

@@ -1,14 +1,14 @@
 """Options that say which dead letters are meant, shared by the three commands."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
+from consumer.cli.options import moment
 from consumer.deadletter.causes import Code
-from consumer.deadletter.selection import Selection, Window, parse_moment, parse_offsets
+from consumer.deadletter.selection import Selection, Window, parse_offsets
 from consumer.types import Stage
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -48,13 +48,6 @@ def make_filters(given: dict[str, Any], *, replays: int | None = None) -> Filter
     )
 
 
-def _moment(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
-    try:
-        return None if text is None else parse_moment(text, datetime.now(UTC))
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 def _offsets(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int | None, int | None]:
     try:
         return (None, None) if text is None else parse_offsets(text)
@@ -88,11 +81,11 @@ _OPTIONS = (
     ),
     click.option(
         "--since",
-        callback=_moment,
+        callback=moment,
         metavar="TIME",
         help="Dead since then: a time (UTC where no zone is given), or how long ago: 90s, 20m, 2h, 7d.",
     ),
-    click.option("--until", callback=_moment, metavar="TIME", help="Dead before then."),
+    click.option("--until", callback=moment, metavar="TIME", help="Dead before then."),
     click.option(
         "--partition",
         "partitions",

@@ -23,10 +23,10 @@ from consumer.deadletter.reading import Most, Outcome, Reading
 from consumer.deadletter.replay import Fate, Judge, Memory
 from consumer.exits import ForcedError
 from consumer.kafka.checks import Topics
-from consumer.kafka.letters import LetterReader, look_at_topics, replay_name
 from consumer.kafka.notes import Notes
 from consumer.kafka.replay import Replay
 from consumer.kafka.targets import ENRICHED, PUBLISHED, InputTarget, PipelineTarget, Target
+from consumer.kafka.topics import TopicReader, look_at_topics, replay_name
 from consumer.operate.logs import client_log, set_up_logs
 from consumer.pipeline.load import PipelineFile
 
@@ -84,7 +84,9 @@ def command(
     file = load_pipeline(pipeline)
     topics = look_at_topics(file.spec)
     target, rows = _target(file, topics, to)
-    with LetterReader(file.spec, topics.partitions[file.spec.dead_letters.topic]) as reader:
+    with TopicReader(
+        file.spec, file.spec.dead_letters.topic, topics.partitions[file.spec.dead_letters.topic]
+    ) as reader:
         try:
             outcome = _replay(file, reader, target, filters, rows, restart=restart, for_real=for_real)
         except KeyboardInterrupt:
@@ -106,7 +108,7 @@ def _target(file: PipelineFile, topics: Topics, to: str) -> tuple[Target, int]:
 
 def _replay(
     file: PipelineFile,
-    reader: LetterReader,
+    reader: TopicReader,
     target: Target,
     filters: Filters,
     rows: int,

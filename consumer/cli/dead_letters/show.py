@@ -13,7 +13,7 @@ from consumer.cli.options import load_pipeline, pipeline_argument
 from consumer.deadletter.letter import Letter, parse
 from consumer.deadletter.selection import Selection, Window
 from consumer.exits import PipelineError
-from consumer.kafka.letters import LetterReader, find_partitions
+from consumer.kafka.topics import TopicReader, find_partitions
 from consumer.pipeline.spec import Pipeline
 
 
@@ -66,7 +66,7 @@ def command(
 
 def _find(spec: Pipeline, filters: Filters, place: tuple[int, int] | None) -> Letter:
     topic = spec.dead_letters.topic
-    with LetterReader(spec, find_partitions(spec, topic)[topic]) as reader:
+    with TopicReader(spec, topic, find_partitions(spec, topic)[topic]) as reader:
         for record in reader.read(reader.spans(filters.window, reader.bounds())):
             letter = parse(record)
             if letter is None and place is not None:

@@ -1,4 +1,4 @@
-"""Reading a dead-letter topic: read_committed, without a group, to its end as it was at the start."""
+"""Reading a topic of a pipeline: read_committed, without a group, to its end as it was at the start."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -82,16 +82,17 @@ def said_plainly(what: str) -> Iterator[None]:
         raise FatalBrokerError(f"{what}: {why.str()}") from error
 
 
-class LetterReader:
-    """Reads the dead-letter topic of a pipeline; a context manager.
+class TopicReader:
+    """Reads a topic of a pipeline; a context manager.
 
     Args:
         spec: the pipeline.
-        partitions: how many the topic has.
+        topic: it.
+        partitions: how many it has.
     """
 
-    def __init__(self, spec: Pipeline, partitions: int) -> None:
-        self._topic = spec.dead_letters.topic
+    def __init__(self, spec: Pipeline, topic: str, partitions: int) -> None:
+        self._topic = topic
         self._partitions = range(partitions)
         given = client_settings(spec, "", None).consumer
         own = {

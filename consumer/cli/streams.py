@@ -1,0 +1,67 @@
+"""Files as commands open them: gzipped or not, and written whole or not at all."""
+
+import gzip
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from consumer.exits import PipelineError
+
+_GZIP: Final = b"\x1f\x8b"
+_LEVEL: Final = 6
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Iterable[bytes], int, Callable[[], int]]]:
+    """Open a file of lines, gzipped or not; gives its lines, its size in bytes, and how far it has been read.
+
+    Raises:
+        PipelineError: it can't be read.
+    """
+    try:
+        raw = path.open("rb")
+    except OSError as error:
+        raise PipelineError(f"{path}: can't be read: {error.strerror}") from None
+    with raw:
+        yield compressed(raw, str(path)), os.fstat(raw.fileno()).st_size, raw.tell
+
+
+def compressed(raw: BinaryIO, name: str) -> Iterable[bytes]:
+    """Return the lines of a stream, unpacked where it is gzip by its first two bytes.
+
+    Raises:
+        PipelineError: while reading, that it is broken.
+    """
+    begins: Callable[[int], bytes] | None = getattr(raw, "peek", None)
+    if begins is None or begins(len(_GZIP))[: len(_GZIP)] != _GZIP:
+        return raw
+    return _unpacked(raw, name)
+
+
+def _unpacked(raw: BinaryIO, name: str) -> Iterator[bytes]:
+    try:
+        with gzip.GzipFile(fileobj=raw, mode="rb") as lines:
+            yield from lines
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise PipelineError(f"{name}: broken gzip: {error}") from None
+
+
+@contextmanager
+def written(path: Path) -> Iterator[BinaryIO]:
+    """Write a file, gzipped if it ends in .gz; it is there under its name once all went well."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as raw:
+            if path.suffix == ".gz":
+                # Without a name and a time in it: the same records are the same bytes.
+                with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=raw, mtime=0) as packed:
+                    yield cast("BinaryIO", packed)
+            else:
+                yield raw
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,125 @@
+"""`onelane enrich`: files in and out, gzipped or not, whole or not at all; a progress bar for people only."""
+
+import gzip
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from consumer.sources import Sample, newest
+from consumer.types import Event, PlainEvent
+from tests.support.command import ROOT, onelane
+from tests.support.flights import FLIGHTS, flight_values
+
+PIPELINE = FLIGHTS / "pipeline.yaml"
+VALUES = flight_values()[:50]
+PLAIN = b"\n".join(VALUES) + b"\n"
+
+
+@pytest.fixture(scope="module")
+def expected() -> bytes:
+    """What comes out of stdin."""
+    done = onelane("enrich", PIPELINE, stdin=PLAIN)
+    assert done.returncode == 0
+    assert done.stdout.count(b"\n") == len(VALUES)
+    return done.stdout
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_files_in_and_out(packed: bool, expected: bytes, tmp_path: Path) -> None:  # noqa: FBT001
+    """Gzip is known by its first bytes when read, by the name when written; packed twice, it is the same."""
+    source = tmp_path / "events"
+    source.write_bytes(gzip.compress(PLAIN) if packed else PLAIN)
+    target = tmp_path / ("out.jsonl.gz" if packed else "out.jsonl")
+    written = []
+    for _ in range(2):
+        done = onelane("enrich", PIPELINE, "--input", source, "--output", target)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        written.append(target.read_bytes())
+    assert written[0] == written[1]
+    assert (gzip.decompress(written[0]) if packed else written[0]) == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["events", target.name]
+
+
+def test_stdin_may_be_gzipped_and_cut_short(expected: bytes) -> None:
+    """The first events only."""
+    done = onelane("enrich", PIPELINE, "--limit", "7", stdin=gzip.compress(PLAIN))
+    assert done.stdout == b"".join(expected.splitlines(keepends=True)[:7])
+
+
+@pytest.mark.parametrize("broken", [gzip.compress(PLAIN)[:-20], gzip.compress(PLAIN)[:40] + b"x" * 40])
+def test_what_is_broken_leaves_no_output(broken: bytes, tmp_path: Path) -> None:
+    """A file under its name is whole; the message names the one that is broken."""
+    source, target = tmp_path / "events.gz", tmp_path / "out.jsonl"
+    source.write_bytes(broken)
+    done = onelane("enrich", PIPELINE, "--input", source, "--output", target)
+    assert done.returncode == 2
+    assert done.stderr.decode().startswith(f"onelane: {source}: broken gzip: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["events.gz"]
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """Is named, and nothing is written over."""
+    target = tmp_path / "out.jsonl"
+    target.write_text("kept")
+    done = onelane("enrich", PIPELINE, "--input", tmp_path / "none", "--output", target)
+    assert (done.returncode, target.read_text()) == (2, "kept")
+    assert done.stderr.decode() == f"onelane: {tmp_path / 'none'}: can't be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--since", "1h"], "--since is for --from-topic"),
+        (["--from-topic", "--input", "x"], "events come from --input or from --from-topic, not from both"),
+        (["--limit", "0"], "0 is not in the range x>=1"),
+        (["--from-topic", "--since", "soon"], "'soon' is no time"),
+    ],
+)
+def test_wrong_arguments_exit_2(arguments: list[str], words: str) -> None:
+    """Before anything is read."""
+    done = onelane("enrich", PIPELINE, *arguments)
+    assert done.returncode == 2
+    assert words in " ".join(done.stderr.decode().split())
+
+
+def test_a_bar_is_for_terminals(tmp_path: Path) -> None:
+    """On one, events are counted while it goes; the tests above saw none in a pipe."""
+    source = tmp_path / "events.jsonl"
+    source.write_bytes(PLAIN)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "consumer", "enrich", str(PIPELINE), "--input", str(source)]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while chunk := os.read(ours, 4096):
+                shown += chunk
+        except OSError:  # the other end is closed: how Linux says that a terminal has ended
+            pass
+        assert process.wait(30) == 0
+    os.close(ours)
+    assert b"50 events" in shown
+    assert b"100%" in shown
+
+
+def test_the_newest_of_each_partition_are_taken() -> None:
+    """As many of each; more where another has fewer, and never more than asked for."""
+    bounds = {0: (0, 100), 1: (40, 42), 2: (0, 0), 3: (10, 60)}
+    spans = newest(bounds, 41)
+    assert spans == {0: (81, 100), 1: (40, 42), 2: (0, 0), 3: (40, 60)}
+    assert newest(bounds, 10_000) == bounds
+
+
+def test_a_sample_knows_how_far_it_is() -> None:
+    """By partition; and where an event is."""
+    records: list[Event] = [PlainEvent(b"{}", topic="t", partition=p, offset=o) for p, o in ((0, 5), (1, 3), (0, 7))]
+    sample = Sample(records, {0: 4, 1: 3, 2: 9})
+    assert [event.offset() for event in sample.read(2)] == [5, 3]
+    assert sample.positions() == {0: 6, 1: 4, 2: 9}
+    assert sample.where(sample.read(2)[0]) == {"topic": "t", "partition": 0, "offset": 7}
+    assert sample.read(2) == []
