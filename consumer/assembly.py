@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,9 +25,10 @@ from consumer.model.tensors import Interpreter
 from consumer.operate.memory import cost
 from consumer.pipeline.expression import compile_expression
 from consumer.pipeline.findings import Finding
+from consumer.pipeline.hooks import HookSource
 from consumer.pipeline.load import PipelineFile
 from consumer.pipeline.paths import is_part
-from consumer.pipeline.spec import Pipeline
+from consumer.pipeline.spec import Model, Pipeline
 from consumer.records.answers import OutputColumn
 from consumer.records.predictions import Predictions
 from consumer.records.schemas import Registry
@@ -139,14 +141,8 @@ def assemble(file: PipelineFile, registry: Callable[[Mapping[str, Any]], Registr
             message, each with its place in the pipeline file.
     """
     spec = file.spec
-    engine = find_engine(spec.model.engine)
-    model = read_model(file.model)
-    interpreter = open_interpreter(engine, model)
-    refuse_state(interpreter, model)
-    signature = read_signature(interpreter, model)
     findings: list[Finding] = []
-    plan = fit_inputs(spec, signature, findings, file.hooks)
-    columns = fit_outputs(spec, signature, findings, file.hooks)
+    engine, model, signature, plan, columns = fit(spec.model, file.model, file.hooks, findings)
     if findings:
         raise RefusedError(file.refusal(findings))
     signature = _only_read(signature, columns)
@@ -170,6 +166,37 @@ def assemble(file: PipelineFile, registry: Callable[[Mapping[str, Any]], Registr
         plan=plan,
         formats=formats,
     )
+
+
+class Fitted(NamedTuple):
+    """A model that was opened, and what the mapping makes of it."""
+
+    engine: Engine
+    model: ModelFile
+    signature: Signature
+    plan: ColumnPlan
+    columns: dict[str, OutputColumn]
+
+
+def fit(model: Model, path: Path, hooks: Mapping[str, HookSource], findings: list[Finding]) -> Fitted:
+    """Open the model and see how the mapping fits it.
+
+    Args:
+        model: the section of the pipeline file.
+        path: of the model's file.
+        hooks: of the pipeline file.
+        findings: takes all misfits.
+
+    Raises:
+        RefusedError: the engine lacks, or does not take the model at all.
+    """
+    engine = find_engine(model.engine)
+    content = read_model(path)
+    interpreter = open_interpreter(engine, content)
+    refuse_state(interpreter, content)
+    signature = read_signature(interpreter, content)
+    plan = fit_inputs(model, signature, findings, hooks)
+    return Fitted(engine, content, signature, plan, fit_outputs(model, signature, findings, hooks))
 
 
 def _selected(spec: Pipeline) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from consumer.pipeline.outputs import (
     TensorOutput,
     TopOutput,
 )
-from consumer.pipeline.spec import Pipeline
+from consumer.pipeline.spec import Model
 from consumer.records.answers import LabelColumn, NumbersColumn, OutputColumn, OverColumn, TopColumn
 from consumer.records.answers import NumberColumn as NumberPrediction
 from consumer.records.hook_answers import HookColumn
@@ -36,13 +36,13 @@ _NO_HOOKS: Mapping[str, HookSource] = {}
 
 
 def fit_inputs(
-    spec: Pipeline, signature: Signature, findings: list[Finding], hooks: Mapping[str, HookSource] = _NO_HOOKS
+    model: Model, signature: Signature, findings: list[Finding], hooks: Mapping[str, HookSource] = _NO_HOOKS
 ) -> ColumnPlan:
     """Make the column plan; what does not fit goes to ``findings``."""
     blocks: list[Block] = []
     texts: dict[str, dict[str, tuple[Tensor, str]]] = {}
     known = signature.inputs
-    for name, features in spec.model.inputs.items():
+    for name, features in model.inputs.items():
         path: Path = ("model", "inputs", name)
         if name not in known:
             findings.append(Finding(path, "the model has no such input", nearest(name, known)))
@@ -63,21 +63,21 @@ def fit_inputs(
             columns = cast("list[ColumnFeature]", features if isinstance(features, list) else [features])
             findings += _misfits(known[name], columns, path, listed=isinstance(features, list))
             blocks.append(Matrix(known[name], [make_column(feature) for feature in columns]))
-    blocks += _text_blocks(spec, texts, findings)
+    blocks += _text_blocks(model, texts, findings)
     findings.extend(
         Finding(("model", "inputs"), f"the model's input {tensor} is fed by nothing", f"add `{name}:`")
         for name, tensor in known.items()
-        if name not in spec.model.inputs
+        if name not in model.inputs
     )
     return ColumnPlan(blocks)
 
 
 def _text_blocks(
-    spec: Pipeline, texts: Mapping[str, Mapping[str, tuple[Tensor, str]]], findings: list[Finding]
+    model: Model, texts: Mapping[str, Mapping[str, tuple[Tensor, str]]], findings: list[Finding]
 ) -> list[Block]:
     blocks: list[Block] = []
     for name, parts in texts.items():
-        feature = spec.model.inputs[name]
+        feature = model.inputs[name]
         widths = {tensor.shape[1] for tensor, _ in parts.values()}
         if len(widths) > 1:
             findings.append(
@@ -163,12 +163,12 @@ def _indices(tensor: Tensor, features: list[ColumnFeature], path: Path, *, liste
 
 
 def fit_outputs(
-    spec: Pipeline, signature: Signature, findings: list[Finding], hooks: Mapping[str, HookSource] = _NO_HOOKS
+    model: Model, signature: Signature, findings: list[Finding], hooks: Mapping[str, HookSource] = _NO_HOOKS
 ) -> dict[str, OutputColumn]:
     """Make the output columns; what does not fit goes to ``findings``."""
     columns: dict[str, OutputColumn] = {}
     known = signature.outputs
-    for name, output in spec.model.outputs.items():
+    for name, output in model.outputs.items():
         path: Path = ("model", "outputs", name)
         if isinstance(output, PythonOutput):
             _check_tensors(known, output, path, findings)

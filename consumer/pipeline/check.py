@@ -13,6 +13,7 @@ import msgspec
 
 from consumer.pipeline.findings import Finding, Path, nearest
 from consumer.pipeline.units import Duration, Size
+from consumer.pipeline.words import wrong_value
 
 _MISSING: Final = object()
 _AT: Final = re.compile(r" - at `[^`]*`$")
@@ -120,10 +121,7 @@ def _leaf(tree: object, kind: Any, path: Path, findings: list[Finding]) -> Any: 
         # Lax: a number from ${VARIABLE} arrives as text.
         return msgspec.convert(tree, kind, strict=False, dec_hook=_unit)
     except msgspec.ValidationError as error:
-        message = _AT.sub("", str(error))
-        findings.append(
-            Finding(path, message[0].lower() + message[1:] + ("" if "got" in message else f", got {tree!r}"))
-        )
+        findings.append(Finding(path, wrong_value(_AT.sub("", str(error)), kind, tree)))
         return None
 
 

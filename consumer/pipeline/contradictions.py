@@ -24,7 +24,7 @@ from consumer.pipeline.findings import Path as Where
 from consumer.pipeline.formats import formats
 from consumer.pipeline.outputs import OverOutput, PythonOutput
 from consumer.pipeline.paths import PARTS, is_part, known_part, parse
-from consumer.pipeline.spec import Pipeline
+from consumer.pipeline.spec import Model, Pipeline
 from consumer.pipeline.units import factor
 from consumer.pipeline.vocabulary import Key, keys
 
@@ -38,6 +38,10 @@ _MOST: Final[Mapping[Where, float]] = {
     ("checkpoint",): 60,
     ("operate", "shutdown_timeout"): 3600,
     ("operate", "stuck_after"): 86400,
+}
+_LEAST: Final[Mapping[Where, tuple[float, str]]] = {
+    ("operate", "shutdown_timeout"): (1, "a checkpoint may take as long, and the process would end with code 3"),
+    ("operate", "stuck_after"): (1, "a machine that is busy may stand still as long"),
 }
 _LAST_PORT: Final = 65535
 
@@ -53,7 +57,7 @@ def contradictions(spec: Pipeline) -> list[Finding]:
         *_features(spec),
         *_outputs(spec),
         *filtering(spec),
-        *formats(spec, {field: where for where, feature in _each_feature(spec) for field in fields_of(feature)}),
+        *formats(spec, {field: where for where, feature in each_feature(spec.model) for field in fields_of(feature)}),
     ]
 
 
@@ -80,6 +84,9 @@ def _empty(spec: Pipeline) -> Iterator[Finding]:
     for where, amount in amounts:
         if amount <= 0:
             yield Finding(where, "must be more than nothing")
+        elif where in _LEAST and amount < _LEAST[where][0]:
+            least, why = _LEAST[where]
+            yield Finding(where, f"is less than {least:g} second", why)
         elif where in _MOST and amount > _MOST[where]:
             yield Finding(where, f"is more than {_MOST[where]:g} seconds, the most that makes sense here")
 
@@ -108,7 +115,7 @@ def _names(spec: Pipeline) -> Iterator[Finding]:
     output = spec.output
     if output.layout == "nest" and output.field == "event":
         yield Finding(("output", "field"), "layout nest puts the event there", "choose another")
-    read = {_first(field) for _, feature in _each_feature(spec) for field in fields_of(feature)}
+    read = {_first(field) for _, feature in each_feature(spec.model) for field in fields_of(feature)}
     if output.layout == "merge" and output.existing == "dead_letter" and output.field in read:
         yield Finding(
             ("output", "field"),
@@ -121,7 +128,7 @@ def _features(spec: Pipeline) -> Iterator[Finding]:
     for tensor, features in spec.model.inputs.items():
         if not features:
             yield Finding(("model", "inputs", tensor), "has no columns")
-    for where, feature in _each_feature(spec):
+    for where, feature in each_feature(spec.model):
         if isinstance(feature, TextFeature):
             yield from _text(spec, feature, where)
         elif isinstance(feature, PythonFeature):
@@ -142,8 +149,9 @@ def _outputs(spec: Pipeline) -> Iterator[Finding]:
             yield Finding(where, f"{spec.output_format} records need a `type`", hint)
 
 
-def _each_feature(spec: Pipeline) -> Iterator[tuple[Where, Feature]]:
-    for tensor, features in spec.model.inputs.items():
+def each_feature(model: Model) -> Iterator[tuple[Where, Feature]]:
+    """Return all features with their paths."""
+    for tensor, features in model.inputs.items():
         where: Where = ("model", "inputs", tensor)
         if isinstance(features, list):
             yield from (((*where, index), feature) for index, feature in enumerate(features))

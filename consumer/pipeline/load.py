@@ -17,7 +17,7 @@ from consumer.pipeline.findings import Path as Where
 from consumer.pipeline.hooks import HookSource, find_hook
 from consumer.pipeline.outputs import LabelledOutput, PythonOutput
 from consumer.pipeline.source import Source
-from consumer.pipeline.spec import Pipeline
+from consumer.pipeline.spec import Model, Pipeline
 from consumer.pipeline.vocabulary import Key, read_entries
 
 
@@ -50,12 +50,53 @@ class PipelineFile(msgspec.Struct, frozen=True):
         return self.source.report(findings)
 
 
+class Examined(msgspec.Struct):
+    """What can be had of a pipeline file, with all that is wrong with it.
+
+    Attributes:
+        source: tells where in the file a path stands.
+        findings: what is wrong.
+        spec: the typed content, if it has the form of a pipeline file.
+        model: the section ``model``, if it has its form, whatever else is wrong.
+        path: of the file.
+        schema: see ``PipelineFile``.
+        hooks: see ``PipelineFile``.
+    """
+
+    source: Source
+    findings: list[Finding]
+    spec: Pipeline | None
+    model: Model | None
+    path: Path
+    schema: bytes | None
+    hooks: dict[str, HookSource]
+
+
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> PipelineFile:
     """Read and check a pipeline file.
 
     Raises:
         PipelineError: it can't be read, or something in it is wrong; the message has one line a finding, each with
             file, line, column and field.
+    """
+    found = examine(path, environment)
+    if found.findings or found.spec is None:
+        raise PipelineError(found.source.report(found.findings))
+    return PipelineFile(
+        spec=found.spec,
+        model=path.parent / found.spec.model.path,
+        schema=found.schema,
+        hooks=found.hooks,
+        mapping=_fingerprint(found.spec, found.schema, found.hooks),
+        source=found.source,
+    )
+
+
+def examine(path: Path, environment: Mapping[str, str] = os.environ) -> Examined:
+    """Read a pipeline file and find all that is wrong in it, the model and the brokers apart.
+
+    Raises:
+        PipelineError: it can't be read, or is no YAML.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -64,23 +105,24 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> PipelineFil
     except UnicodeDecodeError as error:
         raise PipelineError(f"{path}: not UTF-8 at byte {error.start}") from None
     source = Source(text, str(path), environment)
-    findings = source.findings
-    spec = build(source.tree, Pipeline, (), findings)
-    if spec is not None:
-        spec = _with_labels(_with_vocabularies(spec, path.parent, findings), path.parent, findings)
-        schema = _schema(spec, path.parent, findings)
-        hooks = _hooks(spec, path.parent, findings)
+    findings, directory = source.findings, path.parent
+    spec: Pipeline | None = build(source.tree, Pipeline, (), findings)
+    model = _model(source.tree) if spec is None else spec.model
+    if model is not None:
+        model = _with_labels(_with_vocabularies(model, directory, findings), directory, findings)
+    hooks = {} if model is None else _hooks(model, directory, findings)
+    schema = None
+    if spec is not None and model is not None:
+        spec = msgspec.structs.replace(spec, model=model)
+        schema = _schema(spec, directory, findings)
         findings += contradictions(spec)
-    if findings or spec is None:
-        raise PipelineError(source.report(findings))
-    return PipelineFile(
-        spec=spec,
-        model=path.parent / spec.model.path,
-        schema=schema,
-        hooks=hooks,
-        mapping=_fingerprint(spec, schema, hooks),
-        source=source,
-    )
+    return Examined(source, findings, spec, model, path, schema, hooks)
+
+
+def _model(tree: object) -> Model | None:
+    """Return the section ``model`` of a file that is wrong elsewhere; what is wrong in it has been found already."""
+    section = tree.get("model") if isinstance(tree, dict) else None
+    return None if section is None else build(section, Model, ("model",), [])
 
 
 def _schema(spec: Pipeline, directory: Path, findings: list[Finding]) -> bytes | None:
@@ -94,11 +136,11 @@ def _schema(spec: Pipeline, directory: Path, findings: list[Finding]) -> bytes |
         return None
 
 
-def _hooks(spec: Pipeline, directory: Path, findings: list[Finding]) -> dict[str, HookSource]:
+def _hooks(model: Model, directory: Path, findings: list[Finding]) -> dict[str, HookSource]:
     named: list[tuple[Where, str]] = [
-        *((("model", "inputs", name), one.function) for name, one in spec.model.inputs.items()
+        *((("model", "inputs", name), one.function) for name, one in model.inputs.items()
           if isinstance(one, PythonFeature)),
-        *((("model", "outputs", name), one.function) for name, one in spec.model.outputs.items()
+        *((("model", "outputs", name), one.function) for name, one in model.outputs.items()
           if isinstance(one, PythonOutput)),
     ]  # fmt: skip
     hooks = {}
@@ -110,7 +152,7 @@ def _hooks(spec: Pipeline, directory: Path, findings: list[Finding]) -> dict[str
     return hooks
 
 
-def _with_vocabularies(spec: Pipeline, directory: Path, findings: list[Finding]) -> Pipeline:
+def _with_vocabularies(model: Model, directory: Path, findings: list[Finding]) -> Model:
     def read(feature: Feature, where: Where) -> Feature:
         if isinstance(feature, TextFeature) and feature.tokenizer is not None:
             file = directory / feature.tokenizer
@@ -125,23 +167,23 @@ def _with_vocabularies(spec: Pipeline, directory: Path, findings: list[Finding])
         return feature if entries is None else msgspec.structs.replace(feature, vocabulary=list[Key](entries))
 
     inputs: dict[str, list[Feature] | Feature] = {}
-    for tensor, features in spec.model.inputs.items():
+    for tensor, features in model.inputs.items():
         where: Where = ("model", "inputs", tensor)
         inputs[tensor] = (
             [read(feature, (*where, index)) for index, feature in enumerate(features)]
             if isinstance(features, list)
             else read(features, where)
         )
-    return msgspec.structs.replace(spec, model=msgspec.structs.replace(spec.model, inputs=inputs))
+    return msgspec.structs.replace(model, inputs=inputs)
 
 
-def _with_labels(spec: Pipeline, directory: Path, findings: list[Finding]) -> Pipeline:
-    outputs = dict(spec.model.outputs)
-    for name, output in spec.model.outputs.items():
+def _with_labels(model: Model, directory: Path, findings: list[Finding]) -> Model:
+    outputs = dict(model.outputs)
+    for name, output in model.outputs.items():
         if isinstance(output, LabelledOutput) and isinstance(output.labels, str):
             labels = _entries(directory / output.labels, ("model", "outputs", name, "labels"), findings)
             outputs[name] = msgspec.structs.replace(output, labels=labels)
-    return msgspec.structs.replace(spec, model=msgspec.structs.replace(spec.model, outputs=outputs))
+    return msgspec.structs.replace(model, outputs=outputs)
 
 
 def _entries(file: Path, where: Where, findings: list[Finding]) -> list[str] | None:

@@ -21,10 +21,26 @@ def _duration(text: str) -> Duration:
 
 
 TopicName = Annotated[
-    str, msgspec.Meta(pattern=r"^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$(?!\n)", description="A Kafka topic's name.")
+    str,
+    msgspec.Meta(
+        pattern=r"^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$(?!\n)",
+        description="A Kafka topic's name.",
+        extra={"wanted": "a topic's name, of letters, digits, dots, _ and -"},
+    ),
 ]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9._-]{1,200}$(?!\n)")]
-Address = Annotated[str, msgspec.Meta(pattern=r"^([a-zA-Z0-9.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}$(?!\n)")]
+Name = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-zA-Z0-9._-]{1,200}$(?!\n)", extra={"wanted": "a name of letters, digits, dots, _ and -"}
+    ),
+]
+Address = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^([a-zA-Z0-9.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}$(?!\n)",
+        extra={"wanted": "host:port, such as 0.0.0.0:9404"},
+    ),
+]
 
 
 InputFormat: TypeAlias = Literal["json", "json_schema", "avro", "protobuf", "raw"]

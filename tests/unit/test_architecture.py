@@ -45,7 +45,7 @@ PURE = (
 ORDER = (
     ("consumer.__main__",),
     ("consumer.cli",),
-    ("consumer.demo", "consumer.testing"),
+    ("consumer.demo", "consumer.testing", "consumer.authoring"),
     ("consumer.assembly",),
     (
         "consumer.worker",

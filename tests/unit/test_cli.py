@@ -89,10 +89,11 @@ def test_broken_yaml_names_the_line(tmp_path: Path) -> None:
 
 
 def test_all_findings_are_told_kafka_settings_too(tmp_path: Path) -> None:
-    """One a line, each with its place."""
+    """One a line, each with its place; the model's too, which is not there."""
     done = onelane("lint", write(tmp_path, GOOD + "  acks: 0\n  lingr.ms: 1\n"))
     assert done.returncode == ExitCode.PIPELINE
-    lines = done.stderr.decode().splitlines()
+    model, *lines = done.stderr.decode().splitlines()
+    assert ":6:3: model.path: " in model
     assert ":17:3: kafka.acks: the worker owns this setting" in lines[0]
     assert ":18:3: kafka.lingr.ms: " in lines[1]
     assert lines[1].endswith("did you mean `linger.ms`?")
@@ -118,7 +119,7 @@ def test_a_model_that_cannot_be_opened_exits_5(tmp_path: Path, content: bytes | 
         (tmp_path / "small.tflite").write_bytes(content)
     done = onelane("lint", write(tmp_path, GOOD))
     assert done.returncode == ExitCode.REFUSED
-    assert f"onelane: model {tmp_path}/small.tflite" in done.stderr.decode()
+    assert f"onelane: {tmp_path}/pipeline.yaml:6:3: model.path: model {tmp_path}/small.tflite" in done.stderr.decode()
     assert words in done.stderr.decode()
 
 
@@ -128,7 +129,7 @@ def test_a_damaged_model_exits_5(tmp_path: Path) -> None:
     (tmp_path / "small.tflite").write_bytes(content[:8] + bytes(len(content) - 8))
     done = onelane("lint", write(tmp_path, GOOD))
     assert done.returncode == ExitCode.REFUSED
-    assert b"onelane: model small@" in done.stderr
+    assert b"model.path: model small@" in done.stderr
     assert b"litert" in done.stderr
 
 

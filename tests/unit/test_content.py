@@ -173,7 +173,7 @@ def test_what_does_not_fit_the_tensor_is_a_finding(feature: str, words: str, tmp
     )
     spec = loaded(tmp_path, changed(columns, f" {feature}\n")).spec
     findings: list[Finding] = []
-    fit_inputs(spec, Signature({"x": tensor(2, 2, 3)}, {}), findings)
+    fit_inputs(spec.model, Signature({"x": tensor(2, 2, 3)}, {}), findings)
     assert [finding.message for finding in findings] == [words]
 
 

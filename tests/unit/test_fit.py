@@ -27,8 +27,8 @@ def misfits(
     signature = Signature({tensor.name: tensor for tensor in inputs}, {tensor.name: tensor for tensor in outputs})
     found: list[Finding] = []
     spec = loaded(folder, text).spec
-    fit_inputs(spec, signature, found)
-    fit_outputs(spec, signature, found)
+    fit_inputs(spec.model, signature, found)
+    fit_outputs(spec.model, signature, found)
     return [f"{dotted(finding.path)}: {finding.message}; {finding.hint}".removesuffix("; ") for finding in found]
 
 
@@ -37,8 +37,8 @@ def test_what_fits_has_no_findings(tmp_path: Path) -> None:
     assert misfits(tmp_path) == []
     spec = loaded(tmp_path, changed("threshold: 0.5", "threshold: 0.5, index: 1")).spec
     signature = Signature({"x": X}, {"y": Y, "z": Z})
-    assert fit_inputs(spec, signature, []).row_bytes == 12
-    columns = fit_outputs(spec, signature, [])
+    assert fit_inputs(spec.model, signature, []).row_bytes == 12
+    columns = fit_outputs(spec.model, signature, [])
     assert [type(column) for column in columns.values()] == [NumberColumn, OverColumn]
     row = np.array([[5.0, 7.0]])
     found = [(*column.tensors, column.take({"y": row, "z": row}, {}).tolist()) for column in columns.values()]

@@ -168,7 +168,7 @@ def test_a_tensor_that_takes_no_such_text_is_a_finding(tensor: Tensor, words: st
     """With the tensor."""
     (tmp_path / "t.json").write_text(tokenizer())
     findings: list[Finding] = []
-    fit_inputs(loaded(tmp_path, changed(COLUMNS, TEXT)).spec, Signature({"x": tensor}, {}), findings)
+    fit_inputs(loaded(tmp_path, changed(COLUMNS, TEXT)).spec.model, Signature({"x": tensor}, {}), findings)
     assert [words in finding.message for finding in findings] == [True]
 
 

@@ -1,0 +1,240 @@
+"""What a sample of events says of a pipeline: what would become of them, and what their fields hold."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from consumer.assembly import Assembly
+from consumer.model.tensors import Array
+from consumer.pipeline.contradictions import each_feature
+from consumer.pipeline.features import CategoryFeature, Feature, NumberFeature, fields_of
+from consumer.pipeline.findings import Finding, Path
+from consumer.pipeline.paths import is_part
+from consumer.pipeline.vocabulary import keys
+from consumer.records.parts import Parts
+from consumer.types import DeadLetter, Event, Filtered, outcome
+
+_ROWS: Final = 256
+# Beyond so many different values their number says nothing more.
+_DISTINCT: Final = 1000
+_NAMED: Final = 3
+# Of an input's values, how many may lie at an end of what its type holds before it is worth a word.
+_SATURATED: Final = 0.001
+_FAR: Final = 5.0
+_ENOUGH: Final = 20
+
+
+class Fallen(msgspec.Struct, frozen=True):
+    """Dead letters of one cause.
+
+    Attributes:
+        stage: where they fall out.
+        cause: the code.
+        field: to blame, if one is.
+        count: how many.
+        first: place of the first among the events, from 1: in a file without empty lines, its line.
+        message: the first one's.
+    """
+
+    stage: str
+    cause: str
+    field: str | None
+    count: int
+    first: int
+    message: str
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What a field holds, in the events that are for the model and can be read.
+
+    Attributes:
+        field: it.
+        missing: part of the events, 0 to 1, in which it is absent or null.
+        distinct: how many different values; None for more than a thousand.
+        lowest: of its numbers.
+        highest: of its numbers.
+    """
+
+    field: str
+    missing: float
+    distinct: int | None
+    lowest: float | None = None
+    highest: float | None = None
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """What a sample says.
+
+    Attributes:
+        events: how many there are.
+        enriched: how many of them would be.
+        filtered: how many would pass or be dropped, by that.
+        dead_letters: by cause, most frequent first.
+        fields: of the features, in their order.
+        warnings: what may be meant, but is worth a look; with its place in the pipeline file.
+    """
+
+    events: int
+    enriched: int
+    filtered: Mapping[str, int]
+    dead_letters: list[Fallen]
+    fields: list[Seen]
+    warnings: list[Finding]
+
+
+def look_at(events: Iterable[Event], assembly: Assembly) -> Sample:
+    """Send events through a pipeline, and look at their fields on the way.
+
+    Raises:
+        NotYetError: the registry does not tell what a schema is.
+    """
+    look = _Look(assembly)
+    for batch in _batches(events):
+        look.at(batch)
+    return look.said()
+
+
+def _batches(events: Iterable[Event]) -> Iterator[list[Event]]:
+    left = iter(events)
+    while batch := list(islice(left, _ROWS)):
+        yield batch
+
+
+class _Look:
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self._enricher = assembly.enrichers()()
+        fields = assembly.plan.fields
+        self._parts = Parts({field: accepts for field, accepts in fields.items() if is_part(field)})
+        self._values: dict[str, list[Any]] = {field: [] for field in fields}
+        self._ends: Counter[str] = Counter()
+        self._sizes: Counter[str] = Counter()
+        self._events = 0
+        self._became: Counter[str] = Counter()
+        self._dead: dict[tuple[str, str, str | None], list[Any]] = {}
+
+    def at(self, events: Sequence[Event]) -> None:
+        """Take in a batch."""
+        results = self._enricher.enrich(events)
+        for place, result in enumerate(results, self._events + 1):
+            if isinstance(result, Filtered):
+                self._became[str(outcome(result))] += 1
+            elif isinstance(result, DeadLetter):
+                cause = result.cause
+                known = self._dead.setdefault((cause.stage, cause.code, cause.field), [0, place, cause.message])
+                known[0] += 1
+        self._events += len(events)
+        self._columns([result.event for result in results if not isinstance(result, Filtered)])
+
+    def _columns(self, events: Sequence[Event]) -> None:
+        """Keep what the fields hold, and how much of the tensors lies at their ends."""
+        rows, unread = self._assembly.formats.reader.read([event.value() for event in events])
+        read = [event for place, event in enumerate(events) if place not in unread]
+        columns = self._parts.columns(read, {})
+        for field in self._values:
+            column = columns[field] if is_part(field) else self._assembly.formats.reader.column(rows, field)
+            columns[field] = column
+            self._values[field] += column
+        tensors, _ = self._assembly.plan.map(columns, len(read))
+        for name, array in tensors.items():
+            if self._assembly.signature.inputs[name].scale:
+                limits = np.iinfo(array.dtype)
+                self._ends[name] += int(np.count_nonzero((array == limits.min) | (array == limits.max)))
+                self._sizes[name] += array.size
+
+    def said(self) -> Sample:
+        """Return what was seen."""
+        dead = [
+            Fallen(str(stage), str(code), field, count, first, message)
+            for (stage, code, field), (count, first, message) in self._dead.items()
+        ]
+        dead.sort(key=lambda one: -one.count)
+        return Sample(
+            events=self._events,
+            enriched=self._events - self._became.total() - sum(one.count for one in dead),
+            filtered=dict(self._became),
+            dead_letters=dead,
+            fields=[_seen(field, values) for field, values in self._values.items() if values],
+            warnings=[*self._warnings(), *self._saturated()],
+        )
+
+    def _warnings(self) -> Iterator[Finding]:
+        for path, feature in each_feature(self._assembly.file.spec.model):
+            for field in fields_of(feature):
+                if values := self._values.get(field, []):
+                    yield from (Finding(path, words) for words in _words(feature, field, values))
+
+    def _saturated(self) -> Iterator[Finding]:
+        for name, ends in self._ends.items():
+            share = ends / max(1, self._sizes[name])
+            if share > _SATURATED:
+                tensor = self._assembly.signature.inputs[name]
+                path: Path = ("model", "inputs", name)
+                yield Finding(path, f"{share:.2%} of the values lie at the ends of what {tensor} can hold")
+
+
+def _words(feature: Feature, field: str, values: Sequence[Any]) -> Iterator[str]:
+    """Say what is worth a look about a feature of a field."""
+    there = [value for value in values if value is not None]
+    absent = 1 - len(there) / len(values)
+    if absent:
+        stands_in = getattr(feature, "missing", None)
+        then = f"{stands_in!r} stands in" if stands_in is not None else "see `missing`"
+        yield f"`{field}` is absent or null in {absent:.2%} of the events: {then}"
+    if len(values) >= _ENOUGH and there and _count(there) == 1 and not absent:
+        yield f"`{field}` is always {there[0]!r}: the model learns nothing from it"
+    if isinstance(feature, CategoryFeature):
+        yield from _unknown(feature, field, there)
+    elif isinstance(feature, NumberFeature):
+        yield from _odd_numbers(feature, field, _numbers(there))
+
+
+def _unknown(feature: CategoryFeature, field: str, there: Sequence[Any]) -> Iterator[str]:
+    if not isinstance(feature.vocabulary, list) or feature.unknown is None:
+        return  # without `unknown` they are dead letters, which are told anyway
+    known = {key for entry in feature.vocabulary for key in keys(entry)}
+    each = [key for value in there for key in (value if isinstance(value, list) else [value])]
+    strangers = Counter(key for key in each if key not in known)
+    if strangers:
+        most = ", ".join(f"{key!r} ({count})" for key, count in strangers.most_common(_NAMED))
+        more = ", …" if len(strangers) > _NAMED else ""
+        yield f"{strangers.total() / len(each):.2%} of `{field}` are not in the vocabulary: {most}{more}"
+
+
+def _odd_numbers(feature: NumberFeature, field: str, numbers: Array) -> Iterator[str]:
+    if not len(numbers):
+        return
+    if feature.clip is not None:
+        clipped = float(np.mean((numbers < feature.clip[0]) | (numbers > feature.clip[1])))
+        if clipped:
+            yield f"{clipped:.2%} of `{field}` are outside `clip`"
+    scaled = (feature.mean, feature.std) != (0.0, 1.0) and feature.transform is None
+    if scaled and len(numbers) >= _ENOUGH and abs(float(numbers.mean()) - feature.mean) > _FAR * feature.std:
+        yield f"`{field}` is {numbers.mean():.4g} on average, far from the {feature.mean:g} that it is scaled by"
+
+
+def _seen(field: str, values: Sequence[Any]) -> Seen:
+    there = [value for value in values if value is not None]
+    numbers = _numbers(there)
+    return Seen(
+        field=field,
+        missing=1 - len(there) / len(values),
+        distinct=_count(there),
+        lowest=float(numbers.min()) if len(numbers) else None,
+        highest=float(numbers.max()) if len(numbers) else None,
+    )
+
+
+def _numbers(there: Sequence[Any]) -> Array:
+    return np.array(
+        [value for value in there if isinstance(value, int | float) and not isinstance(value, bool)], float
+    )
+
+
+def _count(there: Sequence[Any]) -> int | None:
+    distinct = len({repr(value) for value in there})
+    return distinct if distinct <= _DISTINCT else None

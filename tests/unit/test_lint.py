@@ -1,0 +1,182 @@
+"""`onelane lint`: everything at once, a sample of events, and JSON for programs."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from ruamel.yaml import YAML
+
+from consumer.exits import ExitCode
+from tests.support.command import ROOT, onelane
+from tests.support.flights import FLIGHTS, flight_values, flights_beside
+from tests.support.pipelines import changed
+
+PIPELINES = sorted(path for path in (ROOT / "examples").rglob("*.yaml") if ".case." not in path.name)
+SCHEMA = ROOT / "schemas" / "pipeline.schema.json"
+
+
+def linted(path: Path, *options: str | Path) -> dict[str, Any]:
+    """Lint for programs; the exit code under `code`."""
+    done = onelane("lint", path, "--json", *options)
+    told: dict[str, Any] = orjson.loads(done.stdout)
+    return told | {"code": done.returncode}
+
+
+def edited(folder: Path, *changes: tuple[str, str]) -> Path:
+    """Write the flights pipeline with changes."""
+    path = flights_beside(folder)
+    text = path.read_text()
+    for old, new in changes:
+        text = changed(old, new, text)
+    path.write_text(text)
+    return path
+
+
+def test_what_is_wrong_in_file_settings_and_model_comes_at_once(tmp_path: Path) -> None:
+    """Each with its place, the nearest right name, and the code of the worst."""
+    path = edited(
+        tmp_path,
+        ("{topic: flights-dead}", "{topic: flights-dead, stopafter: {}}"),
+        ("      - {field: weekend, kind: boolean}\n", ""),
+        ("tensor: late", "tensor: lat"),
+    )
+    path.write_text(path.read_text() + "  linger.ms: soon\n") if "kafka:" in path.read_text().splitlines()[
+        -2
+    ] else None
+    found = linted(path)
+    assert found["code"] == ExitCode.PIPELINE
+    told = {one["field"]: (one["message"], one["hint"]) for one in found["findings"]}
+    assert told["dead_letters.stopafter"] == ("unknown field", "did you mean `stop_after`?")
+    assert told["model.inputs.features"][0].startswith("6 columns for the model's input `features`")
+    assert told["model.outputs.late.tensor"] == ("the model has no output `lat`", "did you mean `late`?")
+    for one in found["findings"]:
+        assert one["path"] == str(path)
+        assert one["severity"] == "error"
+    places = [(one["line"], one["column"]) for one in found["findings"]]
+    assert places == sorted(places)
+    assert all(line > 1 for line, _ in places)
+
+
+@pytest.mark.parametrize(
+    ("settings", "findings"),
+    [
+        ({"linger.ms": "soon"},
+         [("kafka.linger.ms", 'Invalid value for configuration property "queue.buffering.max.ms"')]),
+        ({"fetch.min.bytes": 0, "compression.codec": "zip"},
+         [("kafka.fetch.min.bytes",
+           'Configuration property "fetch.min.bytes" value is outside allowed range 1..100000000'),
+          ("kafka.compression.codec", 'Invalid value "zip" for configuration property "compression.codec"')]),
+        ({"security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN"},
+         [("kafka.security.protocol", "sasl.username and sasl.password must be set")]),
+        ({"fetch.max.bytes": 10},
+         [("kafka.fetch.max.bytes", "`fetch.max.bytes` must be >= `message.max.bytes`")]),
+        ({"statistics.interval.ms": 1000}, []),
+    ],
+)  # fmt: skip
+def test_values_that_librdkafka_refuses_have_their_lines(
+    settings: dict[str, object], findings: Sequence[tuple[str, str]], tmp_path: Path
+) -> None:
+    """With its own words; no broker is asked."""
+    path = flights_beside(tmp_path)
+    yaml = YAML(typ="rt", pure=True)
+    tree = yaml.load(path.read_text())
+    tree["kafka"].update(settings)
+    with path.open("w") as file:
+        yaml.dump(tree, file)
+    found = linted(path)
+    assert [(one["field"], one["message"]) for one in found["findings"]] == list(findings)
+    assert found["code"] == (ExitCode.PIPELINE if findings else ExitCode.DONE)
+    lines = path.read_text().splitlines()
+    for one in found["findings"]:
+        assert lines[one["line"] - 1].strip().startswith(one["field"].removeprefix("kafka."))
+
+
+def test_a_model_that_can_not_be_opened_is_a_finding_too(tmp_path: Path) -> None:
+    """At its path, beside what else is wrong."""
+    path = edited(tmp_path, (str(FLIGHTS / "models/delay.tflite"), "none.tflite"), ("layout: merge", "layout: marge"))
+    told = {one["field"]: one["message"] for one in linted(path)["findings"]}
+    assert told["output.layout"] == "no such value: 'marge'"
+    assert told["model.path"].endswith("none.tflite can't be read: No such file or directory")
+
+
+SAMPLE = [
+    *flight_values()[:40],
+    b"{",
+    b'{"distance":"far"}',
+    b'{"distance":"near"}',
+    *[value.replace(b'"carrier":"', b'"carrier":"X') for value in flight_values()[40:44]],
+]
+
+
+def test_a_sample_tells_what_would_become_of_events(tmp_path: Path) -> None:
+    """Dead letters by cause with the first of each, fields with what they hold, and what is worth a look."""
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(b"\n".join(SAMPLE))
+    path = edited(tmp_path)
+    found = linted(path, "--sample", events)
+    assert (found["code"], found["model"]["label"]) == (ExitCode.DONE, "delay@525033bf")
+    sample = found["sample"]
+    assert (sample["events"], sample["enriched"]) == (47, 44)
+    dead = [(one["cause"], one["field"], one["count"], one["first"]) for one in sample["dead_letters"]]
+    assert dead == [("WrongType", "distance", 2, 42), ("Malformed", None, 1, 41)]
+    fields = {one["field"]: one for one in sample["fields"]}
+    assert fields["weekend"]["distinct"] == 2 or fields["weekend"]["distinct"] == 1
+    assert 0 < fields["distance"]["lowest"] < fields["distance"]["highest"] < 6000
+    warnings = [one["message"] for one in found["findings"] if one["severity"] == "warning"]
+    assert any(words.startswith("9.09% of `carrier` are not in the vocabulary: 'X") for words in warnings), warnings
+    lines = path.read_text().splitlines()
+    for one in found["findings"]:
+        assert "carrier" not in one["message"] or "carrier" in lines[one["line"] - 1]
+
+
+def test_a_sample_for_people_and_a_strict_one(tmp_path: Path) -> None:
+    """The same in lines; a dead letter ends a strict one with 5."""
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(b"\n".join(SAMPLE))
+    path = edited(tmp_path)
+    done = onelane("lint", path, "--sample", events)
+    lines = done.stdout.decode().splitlines()
+    assert done.returncode == ExitCode.DONE
+    assert f"sample    {events}: 47 events, 44 enriched, 3 dead letters" in lines
+    assert any(
+        line.startswith("dead      2 WrongType of field distance (decode), first event 42: ") for line in lines
+    )
+    assert any(line.startswith("field     distance: ") and line.endswith("missing never") for line in lines)
+    strict = onelane("lint", path, "--sample", events, "--strict")
+    assert strict.returncode == ExitCode.REFUSED
+    assert strict.stderr.decode().endswith("warnings, 3 dead letters\n")
+    assert onelane("lint", path, "--sample", events, "--limit", "5", "--strict").stdout.count(b"dead      ") == 0
+
+
+def test_odd_numbers_are_worth_a_word(tmp_path: Path) -> None:
+    """A constant, a scale that is far off, a clip that cuts, an end of a quantised type."""
+    path = edited(
+        tmp_path,
+        (str(FLIGHTS / "models/delay.tflite"), str(FLIGHTS / "models/delay_int8.tflite")),
+        ("{field: distance, kind: number, mean: 1046, std: 737}",
+         "{field: distance, kind: number, mean: 9000000, std: 737, clip: [0, 200]}"),
+    )  # fmt: skip
+    events = tmp_path / "events.jsonl"
+    flight = orjson.loads(flight_values()[0])
+    events.write_bytes(b"\n".join(orjson.dumps(flight | {"distance": 100 + 10 * row}) for row in range(30)))
+    warnings = [one["message"] for one in linted(path, "--sample", events)["findings"]]
+    assert "63.33% of `distance` are outside `clip`" in warnings
+    assert "`distance` is 245 on average, far from the 9e+06 that it is scaled by" in warnings
+    assert any(words.endswith("the model learns nothing from it") for words in warnings)
+    assert any("lie at the ends of what `features` (int8[?, 7]) can hold" in words for words in warnings)
+
+
+def test_editors_have_a_schema_that_takes_every_example_and_refuses_what_lint_does(tmp_path: Path) -> None:
+    """By a validator of YAML that nobody here wrote."""
+    wrong = edited(tmp_path, ("layout: merge", "layout: marge"))
+    command = [sys.executable, "-m", "check_jsonschema", "--schemafile", str(SCHEMA)]
+    fine = subprocess.run([*command, *map(str, PIPELINES)], capture_output=True, text=True, check=False, timeout=60)
+    assert len(PIPELINES) >= 5
+    assert fine.returncode == 0, fine.stdout
+    refused = subprocess.run([*command, str(wrong)], capture_output=True, text=True, check=False, timeout=60)
+    assert refused.returncode == 1
+    assert "'marge' is not one of ['merge', 'nest', 'only']" in refused.stdout
