@@ -7,11 +7,19 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+import orjson
 
 from consumer.assembly import Assembly
 from consumer.model.tensors import Array
 from consumer.pipeline.contradictions import each_feature
-from consumer.pipeline.features import CategoryFeature, Feature, NumberFeature, fields_of
+from consumer.pipeline.features import (
+    CategoryFeature,
+    Feature,
+    NumberFeature,
+    PresentFeature,
+    PythonFeature,
+    fields_of,
+)
 from consumer.pipeline.findings import Finding, Path
 from consumer.pipeline.paths import is_part
 from consumer.pipeline.vocabulary import keys
@@ -181,16 +189,23 @@ def _words(feature: Feature, field: str, values: Sequence[Any]) -> Iterator[str]
     """Say what is worth a look about a feature of a field."""
     there = [value for value in values if value is not None]
     absent = 1 - len(there) / len(values)
-    if absent:
-        stands_in = getattr(feature, "missing", None)
-        then = f"{stands_in!r} stands in" if stands_in is not None else "see `missing`"
-        yield f"`{field}` is absent or null in {absent:.2%} of the events: {then}"
+    if absent and not isinstance(feature, PresentFeature):
+        yield f"`{field}` is absent or null in {absent:.2%} of the events: {_then(feature)}"
     if len(values) >= _ENOUGH and there and _count(there) == 1 and not absent:
         yield f"`{field}` is always {there[0]!r}: the model learns nothing from it"
     if isinstance(feature, CategoryFeature):
         yield from _unknown(feature, field, there)
     elif isinstance(feature, NumberFeature):
         yield from _odd_numbers(feature, field, _numbers(there))
+
+
+def _then(feature: Feature) -> str:
+    stands_in = getattr(feature, "missing", None)
+    if stands_in is not None:
+        return f"{orjson.dumps(stands_in).decode()} stands in"
+    if isinstance(feature, CategoryFeature) and feature.unknown is not None:
+        return "it counts as unknown"
+    return "a function of yours is told" if isinstance(feature, PythonFeature) else "a dead letter each"
 
 
 def _unknown(feature: CategoryFeature, field: str, there: Sequence[Any]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from consumer.exits import ExitCode, OnelaneError
 @click.command(
     cls=Commands,
     package="consumer.cli",
-    names=("run", "enrich", "lint", "test", "dead-letters", "demo", "schema"),
+    names=("init", "run", "enrich", "lint", "test", "explain", "dead-letters", "demo", "schema"),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="onelane")

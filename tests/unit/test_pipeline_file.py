@@ -107,7 +107,7 @@ def test_defaults_are_those_of_the_schema(tmp_path: Path) -> None:
         ("kafka:", "batch: {bytes: 0B}\nkafka:", "15:9: batch.bytes: must be more than nothing"),
         ("kafka:", "checkpoint: 0s\nkafka:", "15:1: checkpoint: must be more than nothing"),
         ("kafka:", "operate: {http: 'a:70000'}\nkafka:", "15:11: operate.http: ports end at 65535: a:70000"),
-        ("kafka:", "operate: {http: ':9404'}\nkafka:", "15:11: operate.http: expected host:port, such as 0.0.0.0:9404"),
+        ("kafka:", "operate: {http: ':9404'}\nkafka:", "15:11: operate.http: expected host:port, such as"),
         ("kafka:", "delivery: at_most_once\nkafka:",
          "15:1: delivery: no such value: 'at_most_once'; did you mean `at_least_once`?"),
         ("kafka:", "batch: [1]\nkafka:", "15:1: batch: expected a mapping, got [1]"),

@@ -1,0 +1,206 @@
+"""What the fields of JSON events hold: types, absences, values."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+import orjson
+
+from consumer.exits import PipelineError
+
+# Beyond so many different values a field is no category.
+MOST_ENTRIES: Final = 1000
+_DEEPEST: Final = 4
+_LONG_TEXT: Final = 24
+# Of a field's values: a sample of real events has broken ones in it.
+_NEARLY: Final = 0.9
+_RARE: Final = 0.05
+
+
+class Field(msgspec.Struct):
+    """A field over all events.
+
+    Attributes:
+        path: of it, as features write it.
+        events: how many events there are.
+        types: how often it is a number, boolean, text, list or object.
+        values: how often each text, number or boolean is there; emptied when there are too many.
+        many: whether there were too many.
+        integers: whether all numbers are whole.
+        total: sum of its numbers.
+        squares: sum of their squares.
+        lowest: of its numbers.
+        highest: of its numbers.
+        times: how many of its texts are RFC 3339 times.
+        letters: characters of all its texts.
+        lengths: of its lists of numbers.
+        example: a text.
+    """
+
+    path: str
+    events: int = 0
+    types: Counter[str] = msgspec.field(default_factory=Counter)
+    values: Counter[Any] = msgspec.field(default_factory=Counter)
+    many: bool = False
+    integers: bool = True
+    total: float = 0.0
+    squares: float = 0.0
+    lowest: float = math.inf
+    highest: float = -math.inf
+    times: int = 0
+    letters: int = 0
+    lengths: Counter[int] = msgspec.field(default_factory=Counter)
+    example: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What nearly all its values are: number, boolean, text or list; mixed where they are not of one type."""
+        kind, count = self.types.most_common(1)[0]
+        return kind if count >= _NEARLY * self.present else "mixed"
+
+    @property
+    def present(self) -> int:
+        """In how many events it is there and not null."""
+        return self.types.total()
+
+    @property
+    def missing(self) -> float:
+        """In which part of the events it is absent or null."""
+        return 1 - self.present / self.events
+
+    @property
+    def mean(self) -> float:
+        """Of its numbers."""
+        return self.total / max(1, self.types["number"])
+
+    @property
+    def std(self) -> float:
+        """Of its numbers."""
+        return math.sqrt(max(0.0, self.squares / max(1, self.types["number"]) - self.mean**2))
+
+    @property
+    def is_time(self) -> bool:
+        """Whether nearly all its texts are times."""
+        return self.kind == "text" and self.times >= _NEARLY * self.types["text"]
+
+    @property
+    def is_identifier(self) -> bool:
+        """Whether it tells events apart, rather than saying anything of them."""
+        if self.kind not in ("number", "text") or (self.kind == "number" and not self.integers) or self.is_time:
+            return False
+        every = self.many or (self.present > 1 and len(self.values) == self.present)
+        named = self.path.lower().rpartition(".")[2]
+        return every and (
+            named.endswith("id") or named in ("key", "uuid", "offset") or (self.kind == "text" and not self.is_long)
+        )
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is always the same."""
+        return len(self.values) == 1 and self.present > 1
+
+    @property
+    def is_long(self) -> bool:
+        """Whether its texts are sentences or contents, not names."""
+        return self.kind == "text" and not self.is_time and self.letters / self.present > _LONG_TEXT
+
+    @property
+    def is_category(self) -> bool:
+        """Whether it has few enough texts to be counted."""
+        return self.kind == "text" and not (self.many or self.is_time or self.is_long or self.is_identifier)
+
+
+def look_at_fields(lines: Iterable[bytes], name: str, limit: int) -> list[Field]:
+    """Look at the fields of JSON events, in the order in which they come.
+
+    Raises:
+        PipelineError: a line is no JSON object, or there is none; names file and line.
+    """
+    fields: dict[str, Field] = {}
+    count = 0
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            event = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise PipelineError(f"{name}:{number}: not JSON: {error}") from None
+        if not isinstance(event, dict):
+            raise PipelineError(f"{name}:{number}: an event is a JSON object, not {_word(event)}")
+        count += 1
+        for path, value in _flat(event, ""):
+            if value is not None:
+                _take(fields.setdefault(path, Field(path)), value)
+        if count == limit:
+            break
+    if not count:
+        raise PipelineError(f"{name}: no events")
+    for field in fields.values():
+        field.events = count
+    return [field for field in fields.values() if field.present > _RARE * count]
+
+
+def _flat(event: Mapping[str, Any], before: str, depth: int = 1) -> Iterator[tuple[str, Any]]:
+    for name, value in event.items():
+        path = _joined(before, name)
+        if isinstance(value, dict) and value and depth < _DEEPEST:
+            yield from _flat(value, path, depth + 1)
+        elif isinstance(value, list) and value and isinstance(value[0], dict) and depth < _DEEPEST:
+            yield from _flat(value[0], f"{path}[0]", depth + 1)
+        else:
+            yield path, value
+
+
+def _joined(before: str, name: str) -> str:
+    plain = name and not set(name) & set('.[]"\\') and not name.startswith("@")
+    if plain:
+        return f"{before}.{name}" if before else name
+    return f'{before}["{name}"]'
+
+
+def _take(field: Field, value: Any) -> None:  # noqa: ANN401
+    kind = _word(value)
+    field.types[kind] += 1
+    if kind == "number":
+        field.total += value
+        field.squares += value * value
+        field.lowest, field.highest = min(field.lowest, value), max(field.highest, value)
+        field.integers = field.integers and float(value).is_integer()
+    elif kind == "text":
+        field.letters += len(value)
+        field.times += _is_time(value)
+        field.example = field.example or value
+    elif kind == "list" and value and all(map(_is_number, value)):
+        field.lengths[len(value)] += 1
+    if kind in ("number", "text", "boolean") and not field.many:
+        field.values[value] += 1
+        if len(field.values) > MOST_ENTRIES:
+            field.many = True
+            field.values.clear()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_time(text: str) -> bool:
+    if len(text) < len("2026-01-01T00:00") or not text[:4].isdigit():
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if _is_number(value):
+        return "number"
+    if isinstance(value, str):
+        return "text"
+    return "list" if isinstance(value, list) else "object"

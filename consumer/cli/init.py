@@ -1,0 +1,86 @@
+"""``onelane init``: a pipeline file, drafted from a model and a sample of events."""
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+import click
+
+from consumer.authoring.draft import draft
+from consumer.authoring.fields import look_at_fields
+from consumer.authoring.propose import propose
+from consumer.authoring.report import report
+from consumer.authoring.table import table_sizes
+from consumer.cli.streams import opened
+from consumer.exits import PipelineError, RefusedError
+from consumer.model.engines import find_engine
+from consumer.model.file import open_interpreter, read_model, read_signature, refuse_state
+from consumer.model.quiet import engine_words
+
+_EVENTS: Final = 10_000
+
+_file = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command(name="init")
+@click.option("--model", "model", type=_file, required=True, metavar="FILE.tflite", help="The model.")
+@click.option("--sample", "sample", type=_file, required=True, metavar="EVENTS", help="JSON lines, plain or gzipped.")
+@click.option("--topic", metavar="TOPIC", help="That events come from; by default called as the sample is.")
+@click.option("--name", metavar="NAME", help="Of the pipeline; by default the topic's.")
+@click.option("--output", "target", type=_file, default=Path("pipeline.yaml"), show_default=True, metavar="FILE")
+@click.option("--force", is_flag=True, help="Write over files that are there.")
+def command(model: Path, sample: Path, topic: str | None, name: str | None, target: Path, *, force: bool) -> None:
+    """Draft a pipeline file: the model says what it takes, the events what there is.
+
+    What could not be known is marked as a guess. Vocabularies that are long become files beside it.
+    """
+    engine = find_engine("auto")
+    content = read_model(model)
+    interpreter = open_interpreter(engine, content)
+    refuse_state(interpreter, content)
+    signature = read_signature(interpreter, content)
+    with opened(sample) as (lines, _, _):
+        fields = look_at_fields(lines, str(sample), _EVENTS)
+    called = topic or _plain(sample.name.split(".")[0])
+    field = "prediction"
+    taken = {one.path for one in fields}
+    while field in taken:
+        field += "_"
+    with engine_words():
+        tables = table_sizes(engine, content, signature)
+    proposal = propose(signature, fields, tables)
+    text, files = draft(
+        proposal, name=name or called, topic=called, model=os.path.relpath(model, target.parent), field=field
+    )
+    beside = {target: text, **{target.parent / file: entries for file, entries in files.items()}}
+    there = [str(path) for path in beside if path.exists()]
+    if there and not force:
+        raise PipelineError(f"{', '.join(there)}: there already; --force writes over it")
+    for path, written in beside.items():
+        path.write_text(written, encoding="utf-8")
+    _tell(target, sample, beside, proposal.open)
+
+
+def _tell(target: Path, sample: Path, beside: dict[Path, str], left: list[str]) -> None:
+    """Say what was written, whether it is fine, and what comes next."""
+    guesses = beside[target].count("# guess: ")
+    click.echo(f"wrote {', '.join(map(str, beside))}; {guesses} guesses are marked in it")
+    found = report(target, os.environ)
+    if found.findings:
+        told = "".join(f"\n  {words}" for words in left)
+        raise RefusedError(f"it is not fine yet:\n{found.source.report(found.findings)}{told}")
+    for words in left:
+        click.echo(f"to do: {words}")
+    click.echo(
+        f"""next:
+  onelane lint {target} --sample {sample}     # what would become of these events
+  onelane explain {target} < ONE_EVENT        # what the model is given of one
+  onelane test {target} --record {target.with_suffix(".case.yaml")} --sample {sample} --limit 5
+  onelane enrich {target} --input {sample} --output enriched.jsonl
+  onelane run {target}                        # once the topics are there"""
+    )
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w.-]", "-", text, flags=re.ASCII).strip(".-") or "events"

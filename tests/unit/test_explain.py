@@ -1,0 +1,94 @@
+"""`onelane explain`: the way of one event, by the code that a worker runs."""
+
+import base64
+import gzip
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.support.command import ROOT, onelane
+from tests.support.flights import FLIGHTS, flight_values, flights_beside
+
+FLIGHT = flight_values()[0]
+
+
+def explained(pipeline: Path, value: bytes, *options: str) -> dict[str, Any]:
+    """Explain an event for programs."""
+    done = onelane("explain", pipeline, "--json", *options, stdin=value)
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = orjson.loads(done.stdout)
+    return told
+
+
+@pytest.mark.parametrize("name", ["flights/pipeline", "flights/pipeline-int8", "payments/pipeline", "text/pipeline"])
+def test_the_result_is_what_enrich_writes(name: str, tmp_path: Path) -> None:
+    """And the model's stored answers are what it is made of."""
+    pipeline = ROOT / "examples" / f"{name}.yaml"
+    sample = pipeline.parent / "events.jsonl.gz"
+    event = onelane("enrich", pipeline, "--input", sample, "--limit", "1", "--output", tmp_path / "out")
+    assert event.returncode == 0
+    first = orjson.loads((tmp_path / "out").read_bytes())
+    with gzip.open(sample) as lines:
+        told = explained(pipeline, next(lines))
+    assert (told["became"], told["value"]) == ("enriched", first)
+    assert all(one["stop"] > one["start"] for one in told["inputs"])
+
+
+def test_each_feature_has_its_place_and_quantised_values_both_forms() -> None:
+    """Columns side by side, what they read, what is stored, and what that stands for."""
+    told = explained(FLIGHTS / "pipeline-int8.yaml", FLIGHT)
+    features = [one for one in told["inputs"] if one["tensor"] == "features"]
+    assert [(one["start"], one["stop"]) for one in features] == [(place, place + 1) for place in range(7)]
+    delay = features[0]
+    assert (delay["kind"], delay["fields"], delay["values"]) == ("number", ["dep_delay"], [4.0])
+    assert delay["numbers"] == pytest.approx([(4.0 - 13.6) / 41.9], abs=0.05)
+    assert isinstance(delay["stored"][0], int)
+    minutes = next(one for one in told["outputs"] if one["tensor"] == "minutes")
+    assert minutes["numbers"] == pytest.approx([told["value"]["delay"]["minutes"]])
+
+
+@pytest.mark.parametrize(
+    ("value", "cause", "inputs", "outputs"),
+    [
+        (b"{", "Malformed", 0, 0),
+        (b'{"distance":"far"}', "WrongType", 0, 0),
+        (b'{"distance":5}', "Missing", 10, 0),
+    ],
+)
+def test_a_dead_letter_shows_how_far_it_came(value: bytes, cause: str, inputs: int, outputs: int) -> None:
+    """And why no further."""
+    told = explained(FLIGHTS / "pipeline.yaml", value)
+    assert (told["became"], told["cause"]["code"]) == ("dead letter", cause)
+    assert (len(told["inputs"]), len(told["outputs"])) == (inputs, outputs)
+
+
+def test_an_event_that_is_not_for_the_model_and_parts_of_the_record(tmp_path: Path) -> None:
+    """Key, headers and timestamp may be given."""
+    pipeline = flights_beside(tmp_path, "when: \"@key == 'k' and @headers.h == 'v' and @timestamp == 5\"\n")
+    options = ["--key", "k", "--header", "h=v", "--timestamp", "5"]
+    assert explained(pipeline, FLIGHT)["became"] == "passed"
+    assert explained(pipeline, FLIGHT, *options)["became"] == "enriched"
+    wrong = onelane("explain", pipeline, "--header", "h", stdin=FLIGHT)
+    assert (wrong.returncode, wrong.stderr) == (2, b"onelane: --header h: expected NAME=VALUE\n")
+
+
+def test_for_people_in_lines() -> None:
+    """One a step."""
+    lines = onelane("explain", FLIGHTS / "pipeline.yaml", stdin=FLIGHT).stdout.decode().splitlines()
+    assert lines[1] == "input        features[1]      number    distance = 529.0 -> -0.701493"
+    assert lines[-1].startswith('enriched     {"id":76424,')
+    dead = onelane("explain", FLIGHTS / "pipeline.yaml", stdin=b'{"distance":"far"}').stdout.decode()
+    assert dead.startswith("dead letter  WrongType of field distance, at stage decode: ")
+
+
+def test_a_raw_event_is_base64() -> None:
+    """As for `onelane enrich`."""
+    pipeline = ROOT / "examples" / "image" / "pipeline-raw.yaml"
+    picture = (ROOT / "examples" / "image" / "images.bin.gz").read_bytes()
+    told = explained(pipeline, base64.b64encode(bytes(64)))
+    assert told["became"] == "enriched"
+    assert told["inputs"][0]["fields"] == ["@value"]
+    wrong = onelane("explain", pipeline, stdin=picture)
+    assert wrong.stderr.startswith(b"onelane: stdin: not base64")
