@@ -194,7 +194,7 @@ def fit(model: Model, path: Path, hooks: Mapping[str, HookSource], findings: lis
     content = read_model(path)
     interpreter = open_interpreter(engine, content)
     refuse_state(interpreter, content)
-    signature = read_signature(interpreter, content)
+    signature = read_signature(interpreter, content, model.signature)
     plan = fit_inputs(model, signature, findings, hooks)
     return Fitted(engine, content, signature, plan, fit_outputs(model, signature, findings, hooks))
 

@@ -32,6 +32,8 @@ from consumer.records.hook_answers import HookColumn
 
 _INPUT_TYPES = frozenset({"float32", "float64", "float16", "int8", "uint8", "int16", "int32", "int64", "bool"})
 _OUTPUT_TYPES = _INPUT_TYPES - {"bool"}
+# What numpy calls a tensor of strings.
+_STRINGS = frozenset({"bytes", "object"})
 _NO_HOOKS: Mapping[str, HookSource] = {}
 
 
@@ -92,13 +94,22 @@ def _hook_block(
     tensor: Tensor, feature: PythonFeature, source: HookSource, path: Path, findings: list[Finding]
 ) -> list[Block]:
     function = _imported(source, path, findings)
-    misfits = [] if tensor.dtype in _INPUT_TYPES else [f"the model's input {tensor} has a type that no feature makes"]
+    misfits = _type(tensor, path)
     if any(size < 0 for size in tensor.shape[1:]):
-        misfits.append(f"the model's input {tensor} varies in more than the number of rows")
-    findings += [Finding(path, misfit) for misfit in misfits]
+        misfits.append(Finding(path, f"the model's input {tensor} varies in more than the number of rows"))
+    findings += misfits
     if function is None or misfits:
         return []
     return [HookBlock(feature, tensor, function, samples_of(source))]
+
+
+def _type(tensor: Tensor, path: Path) -> list[Finding]:
+    if tensor.dtype in _INPUT_TYPES:
+        return []
+    if tensor.dtype in _STRINGS:
+        hint = "convert it to take numbers: kind category or text makes them of texts"
+        return [Finding(path, f"the model's input {tensor} takes strings, which are not supported", hint)]
+    return [Finding(path, f"the model's input {tensor} has a type that no feature makes")]
 
 
 def _imported(source: HookSource, path: Path, findings: list[Finding]) -> Callable[..., Any] | None:
@@ -135,9 +146,8 @@ def _content(tensor: Tensor, feature: ContentFeature, path: Path) -> list[Findin
 
 
 def _misfits(tensor: Tensor, features: list[ColumnFeature], path: Path, *, listed: bool) -> list[Finding]:
-    findings = []
-    if tensor.dtype not in _INPUT_TYPES:
-        findings.append(Finding(path, f"the model's input {tensor} has a type that no feature makes"))
+    findings = _type(tensor, path)
+    if findings:
         return findings
     if any(size < 0 for size in tensor.shape[1:]):
         findings.append(Finding(path, f"the model's input {tensor} varies in more than the number of rows"))
@@ -197,7 +207,8 @@ def _check_tensors(known: Mapping[str, Tensor], output: PythonOutput, path: Path
 
 def _check_output(tensor: Tensor, output: TensorOutput, path: Path, findings: list[Finding]) -> None:
     if tensor.dtype not in _OUTPUT_TYPES:
-        findings.append(Finding(path, f"the model's output {tensor} holds no numbers"))
+        hint = "convert it to give numbers, and name them with `labels`" if tensor.dtype in _STRINGS else ""
+        findings.append(Finding(path, f"the model's output {tensor} holds no numbers", hint))
     if any(size < 0 for size in tensor.shape[1:]):
         findings.append(Finding(path, f"the model's output {tensor} varies in more than the number of rows"))
         return

@@ -68,7 +68,8 @@ def report(path: Path, environment: Mapping[str, str]) -> Report:
         try:
             fit(found.model, path.parent / found.model.path, found.hooks, misfits)
         except RefusedError as error:
-            misfits.append(Finding(("model", "path"), str(error)))
+            place = "path" if found.model.signature is None else "signature"
+            misfits.append(Finding(("model", place), str(error)))
         findings += misfits
         code = ExitCode.REFUSED if misfits and code is ExitCode.DONE else code
     return Report(found.source, findings, code)

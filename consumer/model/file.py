@@ -10,6 +10,7 @@ import numpy as np
 from consumer.exits import RefusedError
 from consumer.model.engines import Engine
 from consumer.model.tensors import Tensor
+from consumer.pipeline.findings import nearest
 
 # Operators on resources that outlive a call: https://ai.google.dev/edge/litert/models/ops_variable
 _STATEFUL: Final = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"})
@@ -35,10 +36,17 @@ class ModelFile(msgspec.Struct, frozen=True):
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """Inputs and outputs of a model by name."""
+    """Inputs and outputs of a model by name.
+
+    Attributes:
+        inputs: by name.
+        outputs: by name.
+        key: its own name, of a model that has several: it is run by that; None where there is one, or none.
+    """
 
     inputs: dict[str, Tensor]
     outputs: dict[str, Tensor]
+    key: str | None = None
 
 
 def read_model(path: Path) -> ModelFile:
@@ -80,17 +88,28 @@ def engine_text(error: Exception, length: int) -> str:
     return words if len(words) <= length else "…" + words[1 - length :]
 
 
-def read_signature(interpreter: Any, model: ModelFile) -> Signature:  # noqa: ANN401
+def read_signature(interpreter: Any, model: ModelFile, wanted: str | None = None) -> Signature:  # noqa: ANN401
     """Return the tensors by their signature's names, or by their own names where the model has no signature.
 
+    Args:
+        interpreter: of the model.
+        model: the file.
+        wanted: which signature; not needed where there is one.
+
     Raises:
-        RefusedError: it has several signatures, or a tensor that is quantised per channel.
+        RefusedError: it has several signatures and none is wanted, it has not the one that is, or a tensor is
+            quantised per channel.
     """
     signatures = interpreter.get_signature_list()
-    if len(signatures) > 1:
-        raise RefusedError(f"model {model.label} has several signatures ({', '.join(signatures)}): one is supported")
+    if wanted is not None and wanted not in signatures:
+        known = nearest(wanted, signatures) if signatures else "it has none: leave `signature` out"
+        raise RefusedError(f"model {model.label} has no signature {wanted}; {known}")
+    if len(signatures) > 1 and wanted is None:
+        names = ", ".join(signatures)
+        raise RefusedError(f"model {model.label} has several signatures ({names}): say which with model.signature")
+    key = wanted if len(signatures) > 1 else None
     if signatures:
-        runner = interpreter.get_signature_runner(next(iter(signatures)))
+        runner = interpreter.get_signature_runner(wanted or next(iter(signatures)))
         inputs, outputs = runner.get_input_details(), runner.get_output_details()
     else:
         inputs = {details["name"]: details for details in interpreter.get_input_details()}
@@ -98,6 +117,7 @@ def read_signature(interpreter: Any, model: ModelFile) -> Signature:  # noqa: AN
     return Signature(
         {name: _tensor(name, details, model) for name, details in inputs.items()},
         {name: _tensor(name, details, model) for name, details in outputs.items()},
+        key,
     )
 
 

@@ -37,10 +37,10 @@ class Runner:
         self._model = model
         self._inputs = signature.inputs
         self._outputs = signature.outputs
+        self._key = signature.key
         self._sizes = tuple(sizes)
         self._owner = threading.get_ident()
-        self._interpreter = open_interpreter(engine, model)
-        self._shapes: list[tuple[int, ...]] = []
+        self._open()
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run the model.
@@ -70,19 +70,18 @@ class Runner:
 
     def rebuild(self) -> None:
         """Make the interpreter anew: after a failure its state and its heap of error texts are not to be trusted."""
+        self._open()
+
+    def _open(self) -> None:
         self._interpreter = open_interpreter(self._engine, self._model)
-        self._shapes = []
+        # Of a model with several signatures, each is a graph of its own, which only its own runner runs.
+        self._by_name = None if self._key is None else self._interpreter.get_signature_runner(self._key)
+        self._shapes: list[tuple[int, ...]] = []
 
     def _run(self, inputs: Mapping[str, Array], rows: int) -> dict[str, Array]:
         size = next(size for size in self._sizes if size >= rows)
-        self._resize(size, inputs)
-        for name, tensor in self._inputs.items():
-            self._interpreter.set_tensor(tensor.index, _padded(inputs[name], size))
-        self._interpreter.invoke()
-        return {
-            name: dequantise(self._interpreter.get_tensor(tensor.index)[:rows], tensor)
-            for name, tensor in self._outputs.items()
-        }
+        raw = self.raw_outputs({name: _padded(inputs[name], size) for name in self._inputs})
+        return {name: dequantise(raw[name][:rows], tensor) for name, tensor in self._outputs.items()}
 
     def _resize(self, size: int, inputs: Mapping[str, Array]) -> None:
         shapes = [(size, *inputs[name].shape[1:]) for name in self._inputs]
@@ -95,7 +94,10 @@ class Runner:
         self._shapes = shapes
 
     def raw_outputs(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
-        """Run one batch of exactly one size, unpadded and uncut, for the load probe to judge."""
+        """Run one batch of exactly one size, unpadded and uncut."""
+        if self._by_name is not None:
+            found = self._by_name(**{name: inputs[name] for name in self._inputs})
+            return {name: found[name] for name in self._outputs}
         rows = len(next(iter(inputs.values())))
         self._resize(rows, inputs)
         for name, tensor in self._inputs.items():

@@ -211,6 +211,7 @@ def _fingerprint(spec: Pipeline, schema: bytes | None, hooks: Mapping[str, HookS
         spec.output.existing,
         _said(spec.model.inputs),
         _said(spec.model.outputs),
+        *(() if spec.model.signature is None else (spec.model.signature,)),
         *(() if spec.when is None else (spec.when, spec.otherwise)),
         *((function, hook.sha256) for function, hook in sorted(hooks.items())),
     )

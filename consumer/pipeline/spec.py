@@ -145,6 +145,9 @@ class Model(Spec, frozen=True, kw_only=True):
     """The model, what goes into its tensors and what is read from them."""
 
     path: Annotated[str, text("A .tflite file, relative to the pipeline file.")]
+    signature: Annotated[str | None, text("Which of the model's signatures is run; not needed where it has one.")] = (
+        None
+    )
     engine: Annotated[
         Literal["auto", "litert", "tflite-runtime"],
         text("auto: LiteRT where it is installed, else tflite-runtime."),

@@ -30,7 +30,14 @@ def number(tensor: str, index: int | None = None) -> dict[str, Any]:
 
 
 def assembled(
-    folder: Path, engine: Engine, model: str, inputs: dict[str, Any], outputs: dict[str, Any], **batch: object
+    folder: Path,
+    engine: Engine,
+    model: str,
+    inputs: dict[str, Any],
+    outputs: dict[str, Any],
+    *,
+    signature: str | None = None,
+    **batch: object,
 ) -> Assembly:
     """Write a pipeline file (JSON is YAML too) and assemble it."""
     path = folder / "pipeline.yaml"
@@ -42,6 +49,7 @@ def assembled(
         "model": {
             "path": str(MODELS / f"{model}.tflite"),
             "engine": engine.name,
+            "signature": signature,
             "inputs": inputs,
             "outputs": outputs,
         },
@@ -174,7 +182,7 @@ def test_a_row_for_which_the_model_answers_nan_is_a_dead_letter_alone(engine: En
     [
         ("custom_op", (THREE, {"y": number("y", 0)}), ["unresolved custom op: Betainc"]),
         ("flex_op", (FOUR, {"y": number("y")}), ["FlexMatrixDeterminant"]),
-        ("several_signatures", (THREE, {"y": number("y", 0)}), ["several signatures (one, other)"]),
+        ("several_signatures", (THREE, {"y": number("y", 0)}), ["several signatures (one, other): say which"]),
         ("stateful", (THREE[:1], {"y": number("y")}), ["keeps state between calls", "ASSIGN_VARIABLE"]),
         ("rnn", (THREE, {"y": number("y", 0)}), ["does not answer the same row alike twice", "`y`"]),
         ("scalar", (THREE, {"y": number("all")}), ["output `all` of one row has the shape []"]),
@@ -195,6 +203,37 @@ def test_a_model_that_can_not_be_served_is_refused_at_the_start(
     assert [word for word in words if word not in str(caught.value)] == []
     if name.endswith("_op"):
         assert f"{engine.name} {engine.version} can't run it" in str(caught.value)
+
+
+@pytest.mark.parametrize(("signature", "factor"), [("one", 2.0), ("other", 0.5)])
+def test_each_of_several_signatures_can_be_chosen(
+    engine: Engine, tmp_path: Path, signature: str, factor: float
+) -> None:
+    """By its name, in batches, after failures too; it is part of the pipeline's hash."""
+    assembly = assembled(
+        tmp_path, engine, "several_signatures", {"x": THREE}, {"y": number("y", 1)}, signature=signature, rows=8
+    )
+    assert (assembly.verdict.batched, assembly.verdict.rows) == (True, 8)
+    enricher = assembly.enrichers()()
+    for rows in (1, 5, 13):
+        found = predictions(enricher.enrich(events([[row, row + 1, 0] for row in range(rows)])))
+        assert [one["y"] for one in found] == [factor * (row + 1) for row in range(rows)]
+    labels = {assembly.file.label}
+    for other in {"one", "other"} - {signature}:
+        again = assembled(
+            tmp_path, engine, "several_signatures", {"x": THREE}, {"y": number("y", 1)}, signature=other
+        )
+        labels.add(again.file.label)
+    assert len(labels) == 2
+
+
+def test_a_signature_that_the_model_has_not_is_told_with_the_nearest(engine: Engine, tmp_path: Path) -> None:
+    """Or that it has none to choose from."""
+    mapping = ({"x": THREE}, {"y": number("y", 1)})
+    with pytest.raises(RefusedError, match=r"has no signature othr; did you mean `other`\?"):
+        assembled(tmp_path, engine, "several_signatures", *mapping, signature="othr")
+    with pytest.raises(RefusedError, match="has no signature one; it has none: leave `signature` out"):
+        assembled(tmp_path, engine, "no_signature", *mapping, signature="one")
 
 
 def test_an_odd_output_that_nothing_is_read_from_does_no_harm(engine: Engine, tmp_path: Path) -> None:

@@ -139,3 +139,21 @@ def test_all_misfits_are_told_at_once(tmp_path: Path) -> None:
     """Of inputs and outputs."""
     found = misfits(tmp_path, ("y: {tensor: y,", "y: {tensor: q,"), ("index: 1", "index: 9"), inputs=(Y,))
     assert len(found) == 4
+
+
+def test_tensors_of_strings_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    """By name: an input and an output."""
+    strings = Tensor("x", 0, (-1, 3), "bytes")
+    assert misfits(tmp_path, inputs=(strings,)) == [
+        (
+            "model.inputs.x: the model's input `x` (bytes[?, 3]) takes strings, which are not supported; "
+            "convert it to take numbers: kind category or text makes them of texts"
+        )
+    ]
+    words = Tensor("y", 1, (-1, 1), "bytes")
+    assert misfits(tmp_path, outputs=(words, Z)) == [
+        (
+            "model.outputs.y: the model's output `y` (bytes[?, 1]) holds no numbers; "
+            "convert it to give numbers, and name them with `labels`"
+        )
+    ]
