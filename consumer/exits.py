@@ -29,6 +29,12 @@ MEANINGS: Final = {
 }
 
 
+def listed() -> str:
+    """Return the codes with their meanings, one a line, as click's help takes them unwrapped."""
+    lines = "\n".join(f"  {int(code)}  {meaning}" for code, meaning in MEANINGS.items())
+    return f"\b\nExit codes:\n{lines}"
+
+
 class OnelaneError(Exception):
     """An end of the process that is meant: the message is for a person, the code for the supervisor."""
 

@@ -65,7 +65,9 @@ class Holds:
         self._retry_at: dict[int, float] = {}
         # Partition -> the pause after which what could not be read is tried again; told as held all the while.
         self._unread: dict[int, float] = {}
+        # Released by --release, each once: for good when that is committed, until then in the other.
         self._released: set[int] = set()
+        self._releasing: set[int] = set()
 
     def open(self, lane: Lane, metadata: str) -> None:
         """Take in a lane with what was committed beside its offset: held by the same pipeline, it is held at once.
@@ -78,7 +80,7 @@ class Holds:
         if note is None:
             return
         if note.by != self._rule.serving or (self._rule.release and partition not in self._released):
-            self._released.add(partition)
+            self._releasing.add(partition)
             self._observer.released(partition)
             return
         hold = Hold(HoldKind.GUARD, f"{note.why}, since {note.since}", note.cause)
@@ -87,6 +89,7 @@ class Holds:
 
     def drop(self, partitions: Collection[int]) -> None:
         """Forget lanes that went."""
+        self._releasing.difference_update(partitions)
         for partition in partitions:
             for known in (self._guards, self._guarded, self._fresh, self._aborts, self._retry_at, self._unread):
                 known.pop(partition, None)
@@ -158,6 +161,8 @@ class Holds:
         for guard in self._guards.values():
             guard.mark()
         self._fresh.clear()
+        self._released |= self._releasing
+        self._releasing.clear()
 
     def undone(self, lanes: Mapping[int, Lane], positions: Positions, notes: Notes) -> None:
         """Count anew what comes again, and let go what was held for dead letters that were undone.

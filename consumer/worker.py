@@ -104,6 +104,7 @@ class Worker:
         except EndOfInputError:
             pass
         self._recovering(self._finish)
+        leaving = leaving or self._holds.leaving  # of what was open, too
         self._broker.close()
         if leaving:
             raise HeldError(leaving)

@@ -7,14 +7,15 @@ import click
 
 from consumer import __version__
 from consumer.cli.commands import Commands
-from consumer.exits import ExitCode, OnelaneError
+from consumer.exits import ExitCode, OnelaneError, listed
 
 
 @click.command(
     cls=Commands,
     package="consumer.cli",
     names=("init", "run", "enrich", "lint", "test", "explain", "dead-letters", "demo", "schema"),
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    epilog=listed(),
 )
 @click.version_option(__version__, prog_name="onelane")
 def cli() -> None:

@@ -14,7 +14,7 @@ import structlog
 from consumer import __version__
 from consumer.assembly import Assembly, assemble
 from consumer.cli.options import load_pipeline, pipeline_argument
-from consumer.exits import ExitCode, OnelaneError, PipelineError, StoppedError
+from consumer.exits import ExitCode, OnelaneError, PipelineError, StoppedError, listed
 from consumer.kafka.connect import Connection, connect
 from consumer.kafka.registry import RegisteringRegistry, SchemaRegistry
 from consumer.lane import OPEN_BYTES
@@ -36,7 +36,7 @@ _log = structlog.get_logger()
 _DRAIN = 0.5
 
 
-@click.command(name="run")
+@click.command(name="run", epilog=listed())
 @pipeline_argument
 @click.option(
     "--instance",

@@ -11,7 +11,8 @@ from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, 
 
 from consumer.deadletter.headers import ROOM
 from consumer.exits import FatalBrokerError, RefusedError, StoppedError
-from consumer.kafka.errors import reason
+from consumer.kafka.errors import explained, reason
+from consumer.operate.logs import Seldom
 from consumer.pipeline.spec import Pipeline
 
 _log = structlog.get_logger()
@@ -19,6 +20,8 @@ _log = structlog.get_logger()
 # How long a worker that has never reached a broker tries, in seconds.
 FIRST_CONTACT: Final = 30.0
 _CALL: Final = 5.0
+# Until somebody is told that nobody answers.
+_FIRST_CALL: Final = 2.0
 _LIMIT: Final = "max.message.bytes"
 # librdkafka's in-process cluster, which never answers DescribeConfigs; `onelane demo` says what is left out there.
 _EMBEDDED: Final = "mockCluster"
@@ -69,7 +72,7 @@ def _find(
     names: list[str], settings: Mapping[str, Any], stopping: Callable[[], bool]
 ) -> tuple[AdminClient, ClusterMetadata, dict[str, int]]:
     last_words: list[str] = []
-    admin = AdminClient(dict(settings) | {"error_cb": lambda error: last_words.append(error.str())})
+    admin = AdminClient(dict(settings) | {"error_cb": lambda error: last_words.append(explained(error))})
     cluster = _metadata(admin, str(settings.get("bootstrap.servers")), stopping, last_words)
     found = [cluster.topics[name] for name in names if name in cluster.topics]
     there = [topic for topic in found if topic.error is None and topic.partitions]
@@ -90,13 +93,18 @@ def ask_limits(settings: Mapping[str, Any], names: list[str]) -> dict[str, int]:
 
 def _metadata(admin: AdminClient, where: str, stopping: Callable[[], bool], last_words: list[str]) -> ClusterMetadata:
     """Return what the brokers say of themselves and of all topics."""
-    deadline = time.monotonic() + FIRST_CONTACT
+    began = time.monotonic()
+    deadline, seldom = began + FIRST_CONTACT, Seldom()
     while True:
         admin.poll(0)
         try:
             # All topics, since asking for one by name would make it where the brokers make topics by themselves.
-            return admin.list_topics(timeout=_CALL)
+            return admin.list_topics(timeout=_FIRST_CALL)
         except KafkaException as error:
+            if seldom(where):
+                left = round(deadline - time.monotonic())
+                why = last_words[-1] if last_words else reason(error).str()
+                _log.warning("no broker answers yet", brokers=where, gives_up_after_seconds=left, error=why)
             if stopping():
                 raise StoppedError("stopped before a broker was found") from None
             if time.monotonic() < deadline:

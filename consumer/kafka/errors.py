@@ -147,6 +147,8 @@ class _Waiting:
 
 def explained(error: KafkaError, topic: str | None = None) -> str:
     """Return an error's text, with the topic and the permission that it is about."""
+    if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+        return "no broker can be reached"  # of whom the client counts its first addresses twice
     where = f"topic {topic}: " if topic else ""
     denied = DENIED.get(error.code())
     return f"{where}{error.str()}" + (f" (grant {denied})" if denied else "")

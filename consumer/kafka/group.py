@@ -336,11 +336,11 @@ class Group:
         return False
 
     def _client_error(self, error: KafkaError) -> None:
-        self._last_words = error.str()
+        self._last_words = explained(error)
         if error.code() == KafkaError._ALL_BROKERS_DOWN and self._silent_since is None:  # noqa: SLF001
             self._silent_since, self._see_at = time.monotonic(), 0.0
         if self._seldom(error.name()):
-            _log.warning("trouble with the brokers", error=error.str(), code=error.name())
+            _log.warning("trouble with the brokers", error=explained(error), code=error.name())
 
 
 def _offsets(places: Iterable[TopicPartition]) -> dict[int, int]:

@@ -16,7 +16,7 @@ T = TypeVar("T")
 _PATIENCE: Final = 60.0
 
 
-class Notes:
+class ReplayNotes:
     """What was replayed, as kept by the group of the replay.
 
     Args:

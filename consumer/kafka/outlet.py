@@ -279,7 +279,7 @@ class Outlet:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
             self.cut_off = True
         if self._seldom(error.name()):
-            _log.warning("trouble with the brokers", error=error.str(), code=error.name())
+            _log.warning("trouble with the brokers", error=explained(error), code=error.name())
 
 
 def _too_large(result: Enriched) -> DeadLetter:

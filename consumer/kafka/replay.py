@@ -18,7 +18,7 @@ from consumer.deadletter.replay import Memory
 from consumer.deadletter.selection import Span
 from consumer.exits import FatalBrokerError
 from consumer.kafka.errors import CALL, reason
-from consumer.kafka.notes import Notes, within_a_minute
+from consumer.kafka.notes import ReplayNotes, within_a_minute
 from consumer.kafka.targets import Failure, Target
 from consumer.kafka.topics import said_plainly
 
@@ -37,7 +37,7 @@ class Replay:
         target: where they go to.
     """
 
-    def __init__(self, notes: Notes, target: Target) -> None:
+    def __init__(self, notes: ReplayNotes, target: Target) -> None:
         self._notes = notes
         self._target = target
         # As last committed; where it is found otherwise, another replay has been at work.

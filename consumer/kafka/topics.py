@@ -124,7 +124,13 @@ class TopicReader:
             }
 
     def spans(self, window: Window, bounds: Mapping[int, Span]) -> dict[int, Span]:
-        """Return what a window means by offsets; the brokers tell which offset a time falls on."""
+        """Return what a window means by offsets; the brokers tell which offset a time falls on.
+
+        Raises:
+            PipelineError: the topic has not the partitions that are meant.
+        """
+        if strange := sorted(window.partitions - bounds.keys()):
+            raise PipelineError(f"--partition {strange[0]}: {self._topic} has partitions 0 to {max(bounds)}")
         return window.spans(bounds, self._at(window.since, bounds), self._at(window.until, bounds))
 
     def read(self, spans: Mapping[int, Span]) -> Iterator[Event]:

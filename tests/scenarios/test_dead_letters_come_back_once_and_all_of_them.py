@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command import onelane
 from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.replays import dead_letters, flight, kill_after, kill_in_transaction, mapping
 from tests.support.stream import Protocol, Stream
@@ -36,7 +37,9 @@ def test_dead_letters_come_back_once_and_all_of_them(
     produce(stream.bootstrap, stream.input, events)
     work(stream, start_worker)
     assert dead_letters(stream, "list")["cause"] == {"OutOfRange": len(BROKEN)}
+    assert _warned(stream, to) == (to == "input")
     stream.write_pipeline(mapping(highest=None) | BATCH)
+    assert not _warned(stream, to)
 
     before = places(stream)
     dry = dead_letters(stream, "replay", "--to", to)
@@ -149,3 +152,10 @@ def assert_in_order(records: Sequence[Record]) -> None:
         ids[record.partition] += event_ids([record])
     assert len(ids) > 1
     assert all(numbers == sorted(numbers) for numbers in ids.values())
+
+
+def _warned(stream: Stream, to: str) -> bool:
+    """Whether a dry run says that the workers would make dead letters of them again."""
+    done = onelane("dead-letters", "replay", stream.pipeline, "--to", to)
+    assert done.returncode == 0, done.stderr.decode()
+    return b"fell out of this very pipeline" in done.stdout

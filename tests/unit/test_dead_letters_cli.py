@@ -47,6 +47,7 @@ def test_help_lists_the_three_commands() -> None:
         (["show", "p.yaml", "--json", "--raw"], "either --json or --raw, not both"),
         (["replay", "p.yaml", "--to", "nowhere"], "'nowhere' is not one of 'input', 'pipeline'"),
         (["replay", "p.yaml", "--max-replays", "0"], "0 is not in the range x>=1"),
+        (["list", "p.yaml", "--since", "1m", "--until", "2h"], "--since is not before --until"),
     ],
 )
 def test_wrong_arguments_exit_2(arguments: Sequence[str], words: str) -> None:

@@ -94,6 +94,26 @@ def test_release_lets_go_once(topics: Topics) -> None:
     assert (topics.committed[0], len(topics.results[0])) == (8, 8)
 
 
+def test_a_release_that_was_lost_before_it_was_committed_is_not_used_up(topics: Topics) -> None:
+    """The partition comes back as held as it was, and is released then."""
+    Member(topics).steps()
+    releasing = Member(topics, HoldRule(RULE.limits, serving=RULE.serving, release=True))
+    releasing.broker.lose(0)
+    releasing.broker.assign(0)
+    releasing.steps()
+    assert releasing.story.told("released") == ["released 0"] * 2
+    assert topics.committed[0] == 8
+
+
+def test_a_guard_that_trips_while_draining_ends_the_run_as_any(topics: Topics) -> None:
+    """With when_held: exit, the code says that a partition is held."""
+    member = Member(topics, HoldRule(RULE.limits, serving=RULE.serving, leave=True))
+    stops = iter([False, True])
+    with pytest.raises(HeldError, match="partition 0 is held: 3 dead letters in a row"):
+        member.worker.run(lambda: next(stops))
+    assert (topics.committed[0], member.broker.closed) == (5, True)
+
+
 def test_a_hold_whose_dead_letters_were_undone_is_undone_too(topics: Topics) -> None:
     """Nobody would find its dead letters; they come again, and so does the hold."""
     member = Member(topics)

@@ -11,11 +11,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from consumer.deadletter.letter import Letter
 from consumer.deadletter.reading import Most, Outcome, Reading
 from consumer.deadletter.replay import Judge, Memory
-from consumer.deadletter.selection import Selection
-from consumer.exits import FatalBrokerError, RefusedError
+from consumer.deadletter.selection import Selection, Window
+from consumer.exits import FatalBrokerError, PipelineError, RefusedError
 from consumer.kafka import checks, targets, topics
 from consumer.kafka.checks import Topics
-from consumer.kafka.notes import Notes, within_a_minute
+from consumer.kafka.notes import ReplayNotes, within_a_minute
 from consumer.kafka.replay import Replay
 from consumer.kafka.targets import Failure, InputTarget
 from consumer.kafka.topics import TopicReader, find_partitions
@@ -78,7 +78,7 @@ class FakeTarget:
 
 
 class FakeNotes:
-    """Notes that another replay may have changed."""
+    """ReplayNotes that another replay may have changed."""
 
     def __init__(self, found: Mapping[int, Memory]) -> None:
         self._found = dict(found)
@@ -102,7 +102,7 @@ def replay(target: FakeTarget, notes: Mapping[int, Memory] | None = None) -> Out
     judge = Judge("flight-delays", "t", Selection())
     memories = {0: Memory()}
     reading = Reading(records, BOUNDS, judge, memories, most=Most(4, 1000), now=0)
-    run = Replay(cast("Notes", FakeNotes(notes or {0: Memory()})), target)
+    run = Replay(cast("ReplayNotes", FakeNotes(notes or {0: Memory()})), target)
     return run.run(reading, memories, BOUNDS)
 
 
@@ -219,7 +219,7 @@ def test_too_many_notes_are_refused_with_what_to_do(tmp_path: Path) -> None:
     for number in range(1000):
         memory.note(Selection(), (2 * number, 2 * number + 1), 0)
     with TopicReader(loaded(tmp_path).spec, "dead", 1) as reader:
-        notes = Notes(reader, "dead", "small.replay")
+        notes = ReplayNotes(reader, "dead", "small.replay")
         with pytest.raises(RefusedError, match=r"group small\.replay can't remember more .* --restart"):
             notes.offsets({0: 5}, {0: memory})
 
@@ -267,3 +267,12 @@ def test_each_client_has_the_pipelines_settings(
     assert "group.protocol" not in reader
     assert (producer["transactional.id"], producer["enable.idempotence"]) == ("small.replay-one", True)
     assert (producer["message.max.bytes"], producer["transaction.timeout.ms"]) == (5_000_000, 10_000)
+
+
+def test_a_partition_that_the_topic_has_not_is_told(tmp_path: Path) -> None:
+    """Rather than that nothing is there."""
+    with (
+        TopicReader(loaded(tmp_path).spec, "dead", 3) as reader,
+        pytest.raises(PipelineError, match="--partition 77: dead has partitions 0 to 2"),
+    ):
+        reader.spans(Window(partitions=frozenset({1, 77})), {0: (0, 5), 1: (0, 5), 2: (0, 5)})

@@ -1,6 +1,9 @@
 """``onelane dead-letters``: find out what is wrong, and give events back once it is mended."""
 
+import sys
+
 import click
+import structlog
 
 from consumer.cli.commands import Commands
 
@@ -10,3 +13,5 @@ from consumer.cli.commands import Commands
 )
 def command() -> None:
     """List, show and replay dead letters."""
+    # What clients say on the way is for people; stdout is for what was asked for.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))

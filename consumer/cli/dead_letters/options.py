@@ -9,6 +9,7 @@ import msgspec
 from consumer.cli.options import moment
 from consumer.deadletter.causes import Code
 from consumer.deadletter.selection import Selection, Window, parse_offsets
+from consumer.exits import PipelineError
 from consumer.types import Stage
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -31,6 +32,8 @@ def filter_options(function: Function) -> Function:
 def make_filters(given: dict[str, Any], *, replays: int | None = None) -> Filters:
     """Make filters of the options' values."""
     first, last = given["offsets"]
+    if given["since"] is not None and given["until"] is not None and given["since"] >= given["until"]:
+        raise PipelineError("--since is not before --until: no dead letter can be between them")
     return Filters(
         Selection(
             causes=frozenset(map(str, given["causes"])),

@@ -23,12 +23,13 @@ from consumer.deadletter.reading import Most, Outcome, Reading
 from consumer.deadletter.replay import Fate, Judge, Memory
 from consumer.exits import ForcedError
 from consumer.kafka.checks import Topics
-from consumer.kafka.notes import Notes
+from consumer.kafka.notes import ReplayNotes
 from consumer.kafka.replay import Replay
 from consumer.kafka.targets import ENRICHED, PUBLISHED, InputTarget, PipelineTarget, Target
 from consumer.kafka.topics import TopicReader, look_at_topics, replay_name
 from consumer.operate.logs import client_log, set_up_logs
 from consumer.pipeline.load import PipelineFile
+from consumer.types import Outcome as Filtering
 
 _ROWS: Final = 1000
 # Fates that need not be told where there are none.
@@ -117,7 +118,7 @@ def _replay(
     for_real: bool,
 ) -> Outcome:
     spec = file.spec
-    notes = Notes(reader, spec.dead_letters.topic, replay_name(spec))
+    notes = ReplayNotes(reader, spec.dead_letters.topic, replay_name(spec))
     replay = Replay(notes, target)
     if for_real:
         replay.open()  # before anything is read: what a killed replay left open is decided then
@@ -140,6 +141,7 @@ def _json(outcome: Outcome, *, for_real: bool) -> dict[str, object]:
         "replayed": outcome.letters.total,
         "published": results[PUBLISHED],
         "enriched": results[ENRICHED],
+        **{str(what): results[what] for what in Filtering if results[what]},
         "dead_again": dead,
         "left": {fate.name.lower(): outcome.fates[fate] for fate in _LEFT},
         "letters": histogram_json(outcome.letters),
@@ -147,7 +149,8 @@ def _json(outcome: Outcome, *, for_real: bool) -> dict[str, object]:
 
 
 def _dead_again(outcome: Outcome) -> dict[str, int]:
-    return {name: count for name, count in sorted(outcome.results.items()) if name not in (PUBLISHED, ENRICHED)}
+    other = {PUBLISHED, ENRICHED, *map(str, Filtering)}
+    return {name: count for name, count in sorted(outcome.results.items()) if name not in other}
 
 
 def _show(file: PipelineFile, outcome: Outcome, max_replays: int, *, for_real: bool) -> None:
@@ -158,6 +161,12 @@ def _show(file: PipelineFile, outcome: Outcome, max_replays: int, *, for_real: b
     if letters.total:
         console.print(histogram_table(letters))
         console.print(_became(file, outcome, "" if for_real else "would be "))
+        same = letters.counts["pipeline"][file.label]
+        if same and outcome.results[PUBLISHED]:
+            console.print(
+                f"[yellow]{same:,} of them fell out of this very pipeline ({file.label}): without another model, "
+                "workers would make dead letters of them again[/yellow]"
+            )
     left = [_left(fate, outcome.fates[fate], max_replays) for fate in _LEFT if outcome.fates[fate]]
     if left:
         console.print(f"left: {', '.join(left)}")
@@ -172,6 +181,7 @@ def _became(file: PipelineFile, outcome: Outcome, mood: str) -> str:
         return f"{mood}put into [bold]{file.spec.input.topic}[/bold]: {results[PUBLISHED]:,}"
     causes = ", ".join(f"{count:,} {name}" for name, count in dead.items())
     again = f"; {mood}dead again: {causes}" if dead else ""
+    again += "".join(f"; {mood}{what}: {results[what]:,}" for what in Filtering if results[what])
     return f"{mood}enriched into [bold]{file.spec.output.topic}[/bold]: {results[ENRICHED]:,}{again}"
 
 
