@@ -74,6 +74,18 @@ def test_rows_of_no_use_and_rows_that_fail_harm_no_neighbour() -> None:
     )
 
 
+def test_rows_of_no_use_cost_one_more_call_however_many_they_are() -> None:
+    """A batch is not halved for what the hook itself says."""
+    calls: list[int] = []
+
+    def counted(columns: Columns) -> Any:  # noqa: ANN401
+        calls.append(len(columns["a"]))
+        return doubled(columns)
+
+    _, bad = built(counted, [-1, 2, -3, 4, -5, 6, -7, 8])
+    assert (sorted(bad), calls) == ([0, 2, 4, 6], [8, 4])
+
+
 def test_a_row_that_has_a_cause_already_is_not_shown_to_the_hook() -> None:
     """Its value may be anything."""
     cause = Cause("features", "Missing", "before")  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from consumer.kafka.delivery import AtLeastOnce, ExactlyOnce
 from consumer.kafka.errors import Patience
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet
-from consumer.operate.pulse import Pulse
+from consumer.operate.pulse import Doing, Pulse
 from consumer.types import Enriched, Notes, PlainEvent, Positions, Result
 
 ABORTABLE = KafkaError(KafkaError.INVALID_TXN_STATE, "abort it", txn_requires_abort=True)
@@ -232,6 +232,38 @@ def test_a_sweep_is_tried_again_once_brokers_that_went_away_are_back(monkeypatch
     with pytest.raises(AbortedError):
         scene.broker.write(RESULTS)
     assert scene.calls.count("write_to_out") == scene.calls.count("abort_transaction") == 2
+
+
+def test_what_was_written_of_lost_partitions_is_undone() -> None:
+    """Nothing of theirs may be committed, and the lanes that stay go back."""
+    scene = Scene(ExactlyOnce)
+    scene.broker._assignment = Nobody()
+    scene.broker.write(RESULTS)
+    with pytest.raises(AbortedError) as aborted:
+        scene.broker.lost([0])
+    assert (aborted.value.kind, scene.calls[-1]) == (AbortKind.LOST, "abort_transaction")
+    with pytest.raises(AbortedError, match="has not been rewound"):
+        scene.broker.checkpoint({1: 1})
+
+
+class Nobody:
+    """Is told of partitions, and does nothing."""
+
+    def __getattr__(self, _: str) -> Any:  # noqa: ANN401
+        return lambda *_: None
+
+
+def test_another_try_is_no_standstill() -> None:
+    """A worker that waits on purpose is not stuck, however long it takes in all."""
+    now = [0.0]
+    pulse = Pulse(10.0, lambda: now[0])
+    with pulse.within(Doing.BROKER):
+        for _ in range(5):
+            now[0] += 200.0
+            assert not pulse.stuck
+            pulse.waits("a broker")
+        now[0] += 301.0
+        assert pulse.stuck
 
 
 class Told:

@@ -363,6 +363,20 @@ def test_the_drain_is_bounded_by_time() -> None:
     assert (topics.offsets(0), topics.committed[0], broker.closed) == (list(range(8)), 8, True)
 
 
+def test_a_long_drain_makes_checkpoints() -> None:
+    """A slow model's open batches take longer than a transaction may."""
+    clock, topics, story = Clock(), Topics(), Story()
+    topics.add(0, [b"x"] * 8)
+    broker = MemoryBroker(topics, clock)
+    broker.assign(0)
+    turns = iter([False, True])
+    slow = Echo(clock, seconds=4.0)
+    made = worker(broker, clock, made=rule(rows=2), checkpoint=1.0, drain=100, story=story, enrichers=lambda: slow)
+    made.run(lambda: next(turns))
+    assert (topics.committed[0], len(slow.batches)) == (8, 4)
+    assert len(story.told("checkpoint")) >= 4
+
+
 def test_an_abort_at_the_very_end_commits_nothing() -> None:
     """The process ends all the same, and another reads what was undone."""
     clock, topics = Clock(), Topics()
