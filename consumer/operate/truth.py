@@ -91,6 +91,15 @@ TRUTH: Final = (
         ('onelane_held{kind="guard"} == 1',),
     ),
     Row(
+        "registry away",
+        "the schema registry does not tell what a schema is: the partitions that need it are held, and asked for again "
+        "by the worker itself; the others go on.",
+        "200",
+        "200",
+        ('held.0.kind == "registry"',),
+        ('onelane_held{kind="registry"} == 1',),
+    ),
+    Row(
         "fenced",
         "another has taken its transactional id, or its transaction timed out: it makes a new producer and goes on; "
         "a second time within a minute the process ends with code 4.",

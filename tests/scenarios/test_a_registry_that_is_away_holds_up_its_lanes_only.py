@@ -21,6 +21,7 @@ from tests.support.apicurio import Apicurio
 from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.flights import flight_values
 from tests.support.formats import FRAME, read, schema_of, written
+from tests.support.probing import wait_until_shown
 from tests.support.stream import Stream
 from tests.support.topics import NewRecord, committed, produce, read_all, wait_until
 from tests.support.verify import wait_until_caught_up
@@ -118,6 +119,7 @@ def test_a_registry_that_is_away_holds_up_its_lanes_only(
         events.feed(2, 1)
         held = worker.wait_for("partition held")
         assert (held["partition"], held["offset"], held["kind"], held["level"]) == (2, 20, "registry", "error")
+        wait_until_shown(worker, "registry away")
         rounds = 0
         while time.monotonic() - began < OUTAGE:
             for partition, version in ((0, 0), (1, 0), (2, 1)):
