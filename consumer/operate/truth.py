@@ -92,8 +92,8 @@ TRUTH: Final = (
     ),
     Row(
         "registry away",
-        "the schema registry does not tell what a schema is: the partitions that need it are held, and asked for again "
-        "by the worker itself; the others go on.",
+        "the schema registry does not tell what a schema is: partitions that need it are held and tried again by the "
+        "worker itself; the others go on.",
         "200",
         "200",
         ('held.0.kind == "registry"',),
