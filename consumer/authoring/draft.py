@@ -47,7 +47,7 @@ def draft(
     ]
     for tensor, made in proposal.inputs.items():
         if isinstance(made, list):
-            lines.append(f"    {_scalar(tensor)}:")
+            lines.append(f"    {_scalar(tensor)}:{'' if made else ' []'}")
             lines += [_entry("      - ", guess, files) for guess in made]
         else:
             lines.append(_entry(f"    {_scalar(tensor)}: ", made, files))

@@ -10,6 +10,7 @@ import msgspec
 import orjson
 
 from consumer.exits import PipelineError
+from consumer.pipeline.paths import parse
 
 # Beyond so many different values a field is no category.
 MOST_ENTRIES: Final = 1000
@@ -78,8 +79,9 @@ class Field(msgspec.Struct):
 
     @property
     def std(self) -> float:
-        """Of its numbers."""
-        return math.sqrt(max(0.0, self.squares / max(1, self.types["number"]) - self.mean**2))
+        """Of its numbers; 0 where it is too large to be told."""
+        variance = self.squares / max(1, self.types["number"]) - self.mean * self.mean
+        return math.sqrt(variance) if 0 < variance < math.inf else 0.0
 
     @property
     def is_time(self) -> bool:
@@ -132,7 +134,7 @@ def look_at_fields(lines: Iterable[bytes], name: str, limit: int) -> list[Field]
             raise PipelineError(f"{name}:{number}: an event is a JSON object, not {_word(event)}")
         count += 1
         for path, value in _flat(event, ""):
-            if value is not None:
+            if value is not None and _can_be_named(path):
                 _take(fields.setdefault(path, Field(path)), value)
         if count == limit:
             break
@@ -152,6 +154,14 @@ def _flat(event: Mapping[str, Any], before: str, depth: int = 1) -> Iterator[tup
             yield from _flat(value[0], f"{path}[0]", depth + 1)
         else:
             yield path, value
+
+
+def _can_be_named(path: str) -> bool:
+    """Return whether a feature can read it: a name without letters, or with quotes in it, has no path."""
+    try:
+        return bool(parse(path))
+    except ValueError:
+        return False
 
 
 def _joined(before: str, name: str) -> str:

@@ -51,17 +51,30 @@ def _unpacked(raw: BinaryIO, name: str) -> Iterator[bytes]:
 
 @contextmanager
 def written(path: Path) -> Iterator[BinaryIO]:
-    """Write a file, gzipped if it ends in .gz; it is there under its name once all went well."""
-    part = path.with_name(f".{path.name}.part")
+    """Write a file, gzipped if it ends in .gz; it is there under its name once all went well.
+
+    A pipe or a device takes what comes as it comes: nothing takes its place.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as raw, _packed(raw, path) as out:
+            yield out
+        return
+    target = path.resolve()  # a link stays one
+    part = target.with_name(f".{target.name}.part")
     try:
-        with part.open("wb") as raw:
-            if path.suffix == ".gz":
-                # Without a name and a time in it: the same records are the same bytes.
-                with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=raw, mtime=0) as packed:
-                    yield cast("BinaryIO", packed)
-            else:
-                yield raw
-        part.replace(path)
+        with part.open("wb") as raw, _packed(raw, path) as out:
+            yield out
+        part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _packed(raw: BinaryIO, path: Path) -> Iterator[BinaryIO]:
+    if path.suffix != ".gz":
+        yield raw
+        return
+    # Without a name and a time in it: the same records are the same bytes.
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=raw, mtime=0) as packed:
+        yield cast("BinaryIO", packed)

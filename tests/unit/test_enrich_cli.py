@@ -70,6 +70,21 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert done.stderr.decode() == f"onelane: {tmp_path / 'none'}: can't be read: No such file or directory\n"
 
 
+def test_a_pipe_is_written_to_not_replaced(tmp_path: Path) -> None:
+    """Nor a device, nor what a link leads to by the link."""
+    pipe, link, real = tmp_path / "pipe", tmp_path / "link", tmp_path / "real"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["/bin/cat", str(pipe)], stdout=subprocess.PIPE) as reader:
+        assert onelane("enrich", PIPELINE, "--limit", "3", "--output", pipe, stdin=PLAIN).returncode == 0
+        assert reader.communicate(timeout=30)[0].count(b"\n") == 3
+    assert pipe.is_fifo()
+    link.symlink_to(real)
+    assert onelane("enrich", PIPELINE, "--limit", "3", "--output", link, stdin=PLAIN).returncode == 0
+    assert (link.is_symlink(), real.read_bytes().count(b"\n")) == (True, 3)
+    full = onelane("enrich", PIPELINE, "--output", "/dev/full", stdin=PLAIN)
+    assert (full.returncode, full.stderr) == (2, b"onelane: No space left on device\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
