@@ -1,8 +1,8 @@
 """Calls of a client that may never return, made where they can be left behind.
 
 librdkafka's transactional calls take a time-out and wait for its main thread without one, which waits for brokers
-that it may have forgotten: ``send_offsets_to_transaction`` was seen never to return, after brokers were killed and in a
-storm of rebalances (librdkafka 2.16; rule 16 of DESIGN.md).
+that it may have forgotten: ``send_offsets_to_transaction`` was seen never to return, after brokers were killed and in
+a storm of rebalances (librdkafka 2.16; rule 16 of DESIGN.md).
 """
 
 from collections.abc import Callable
@@ -15,9 +15,9 @@ T = TypeVar("T")
 Job = Callable[[], None]
 
 # Seconds: how often it is told that a call has not returned, and after how long it is left behind. Calls take a
-# time-out of 10 s, and return soon after it where brokers answer or are known to be away. A call against a broker that
-# stands still may come back later; its client is left all the same, and the next one's first call decides what became
-# of it.
+# time-out of 10 s, and return soon after it where brokers answer or are known to be away. A call against a broker
+# that stands still may come back later; its client is left all the same, and the next one's first call decides what
+# became of it.
 TELL: Final = 5.0
 LEAVE: Final = 15.0
 
