@@ -149,7 +149,7 @@ class Enricher:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, bad
 
 
-def _failed(error: Exception) -> Cause:
+def _failed(error: BaseException) -> Cause:
     # The engine's text is that of a fresh interpreter: without a rebuild it grows with each failure.
     words = " ".join(str(error).split())
     return Cause(Stage.INVOKE, Code.INVOKE_FAILED, clipped(f"the model failed on this event alone: {words}"))

@@ -8,11 +8,12 @@ import importlib
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from functools import cache
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -22,6 +23,9 @@ from consumer.pipeline.hooks import HookSource
 from consumer.types import Cause, Stage
 
 T = TypeVar("T")
+
+# Whatever a stranger's code raises is about its rows: it is not for a hook to end the process.
+_FAILURES: Final = (Exception, SystemExit)
 
 
 class BadRows(Exception):  # noqa: N818 - it says what it is, in a user's own code
@@ -34,6 +38,10 @@ class BadRows(Exception):  # noqa: N818 - it says what it is, in a user's own co
     def __init__(self, rows: Mapping[int, str]) -> None:
         super().__init__(f"{len(rows)} rows are of no use")
         self.rows = dict(rows)
+
+
+class WrongAnswerError(Exception):
+    """A hook returned what can't be used; the message says what."""
 
 
 class HookError(Exception):
@@ -84,7 +92,13 @@ def call_hook(run: Callable[[list[int]], T], rows: Sequence[int], stage: Stage, 
         stage: for causes.
         field: for causes.
     """
-    left, bad = list(rows), dict[int, Cause]()
+    # What a hook prints is for people: stdout may be for records.
+    with redirect_stdout(sys.stderr):
+        return _call(run, list(rows), stage, field)
+
+
+def _call(run: Callable[[list[int]], T], left: list[int], stage: Stage, field: str) -> Called[T]:
+    bad: dict[int, Cause] = {}
     while left:
         try:
             return Called([(left, run(left))], bad)
@@ -94,18 +108,20 @@ def call_hook(run: Callable[[list[int]], T], rows: Sequence[int], stage: Stage, 
                 break
             bad |= {left[place]: _cause(stage, Code.HOOK_REFUSED, str(why), field) for place, why in places.items()}
             left = [row for place, row in enumerate(left) if place not in places]
-        except Exception:  # noqa: BLE001 - whatever a stranger's code raises is about its rows
+        except _FAILURES:
             break
     rest = left
-    found = isolate(lambda start, stop: run(rest[start:stop]), len(rest), (Exception,), lambda: None)
+    found = isolate(lambda start, stop: run(rest[start:stop]), len(rest), _FAILURES, lambda: None)
     for place, error in found.culprits.items():
         bad[rest[place]] = _blame(error, stage, field)
     return Called([(rest[part.start : part.stop], part.result) for part in found.parts], bad)
 
 
-def _blame(error: Exception, stage: Stage, field: str) -> Cause:
+def _blame(error: BaseException, stage: Stage, field: str) -> Cause:
     if isinstance(error, BadRows):
         return _cause(stage, Code.HOOK_REFUSED, "; ".join(map(str, error.rows.values())) or str(error), field)
+    if isinstance(error, WrongAnswerError):
+        return _cause(stage, Code.HOOK_FAILED, f"the hook {error}", field)
     where = traceback.extract_tb(error.__traceback__)[-1]
     told = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
     return _cause(stage, Code.HOOK_FAILED, " ".join(told.split()), field)
@@ -119,8 +135,9 @@ def _cause(stage: Stage, code: Code, message: str, field: str) -> Cause:
 def _imported(source: HookSource) -> ModuleType:
     """Import what was hashed; of a file, under a name of its own that no other file has."""
     try:
-        return importlib.import_module(source.where) if source.file is None else _run(source.file, source.sha256)
-    except Exception as error:
+        with redirect_stdout(sys.stderr):
+            return importlib.import_module(source.where) if source.file is None else _run(source.file, source.sha256)
+    except _FAILURES as error:
         line = (
             error.lineno if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)[-1].lineno
         )

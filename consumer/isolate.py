@@ -25,13 +25,13 @@ class Isolated(msgspec.Struct, Generic[T]):
     """
 
     parts: list[Part[T]]
-    culprits: dict[int, Exception]
+    culprits: dict[int, BaseException]
 
 
 def isolate(
     run: Callable[[int, int], T],
     rows: int,
-    failures: tuple[type[Exception], ...],
+    failures: tuple[type[BaseException], ...],
     repair: Callable[[], None],
 ) -> Isolated[T]:
     """Run rows 0 to ``rows``, halving where it fails.

@@ -8,7 +8,7 @@ import numpy as np
 from consumer.deadletter.causes import Code
 from consumer.features.block import Source, Values
 from consumer.features.column import cause
-from consumer.hooks import call_hook
+from consumer.hooks import WrongAnswerError, call_hook
 from consumer.model.tensors import Array, Tensor, quantise
 from consumer.pipeline.features import HookType, PythonFeature
 from consumer.types import Cause, Stage
@@ -103,9 +103,9 @@ class HookBlock:
         array = np.asarray(self._function(columns))
         wanted = (len(places), *self._shape)
         if array.shape != wanted and array.size != np.prod(wanted):
-            raise ValueError(f"it returned an array of {list(array.shape)} for {list(wanted)}")
+            raise WrongAnswerError(f"returned an array of {list(array.shape)} for {list(wanted)}")
         if array.dtype.kind not in "fiub":
-            raise ValueError(f"it returned an array of type {array.dtype}, which is none of numbers")
+            raise WrongAnswerError(f"returned an array of type {array.dtype}, which is none of numbers")
         return array.reshape(wanted)
 
 

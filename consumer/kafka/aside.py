@@ -1,8 +1,8 @@
 """Calls of a client that may never return, made where they can be left behind.
 
-``send_offsets_to_transaction`` was seen never to return, after brokers were killed and in a storm of rebalances: what it
-asks of the group's coordinator has a time-out that librdkafka never looks at, and waits for a broker that it may not
-even be calling (https://github.com/confluentinc/librdkafka/issues/5456 and 5511, open in 2.16; rule 16 of DESIGN.md).
+``send_offsets_to_transaction`` was seen never to return, after brokers were killed and in a storm of rebalances: what
+it asks of the group's coordinator has a time-out that librdkafka never looks at, and waits for a broker that it may
+not even be calling (https://github.com/confluentinc/librdkafka/issues/5456 and 5511, open in 2.16).
 """
 
 from collections.abc import Callable

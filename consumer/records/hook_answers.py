@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from consumer.hooks import call_hook
+from consumer.hooks import WrongAnswerError, call_hook
 from consumer.pipeline.outputs import PythonOutput
 from consumer.records.answers import Column, Outputs
 from consumer.records.reader import Bad
@@ -59,16 +59,16 @@ class HookColumn:
         arrays = {name: outputs[name] if len(places) == rows else outputs[name][places] for name in self.tensors}
         values = list(self._function(arrays))
         if len(values) != len(places):
-            raise ValueError(f"it returned {len(values)} values for {len(places)} rows")
+            raise WrongAnswerError(f"returned {len(values)} values for {len(places)} rows")
         return [self._piece(value) for value in values]
 
     def _piece(self, value: Any) -> bytes:  # noqa: ANN401
         plain = value.item() if isinstance(value, np.generic) else value
         kinds = _TYPES.get(self._type)
         if kinds is not None and (not isinstance(plain, kinds) or (isinstance(plain, bool) and bool not in kinds)):
-            raise TypeError(f"it returned {plain!r}, which is no {self._type}")
+            raise WrongAnswerError(f"returned {plain!r}, which is no {self._type}")
         if not _finite(plain):
-            raise ValueError(f"it returned {plain!r}: JSON has no such number")
+            raise WrongAnswerError(f"returned {plain!r}: JSON has no such number")
         return orjson.dumps(plain, option=orjson.OPT_SERIALIZE_NUMPY)
 
 

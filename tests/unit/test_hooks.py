@@ -1,5 +1,6 @@
 """Python hooks: whole columns in, whole arrays out; what they raise falls on the rows that it is about."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -118,15 +119,28 @@ def test_what_does_not_go_into_the_tensor_is_a_dead_letter(
 @pytest.mark.parametrize(
     ("made", "words"),
     [
-        (np.zeros((2, 3)), "ValueError: it returned an array of [2, 3] for [1, 2]"),
-        (np.array([["a", "b"]]), "ValueError: it returned an array of type <U1, which is none of numbers"),
-        (None, "ValueError: it returned an array of [] for [1, 2]"),
+        (np.zeros((2, 3)), "the hook returned an array of [2, 3] for [1, 2]"),
+        (np.array([["a", "b"]]), "the hook returned an array of type <U1, which is none of numbers"),
+        (None, "the hook returned an array of [] for [1, 2]"),
     ],
 )
 def test_an_array_that_is_none_is_told_with_what_is_wanted(made: Any, words: str) -> None:  # noqa: ANN401
     """A hook that is wrong for all rows makes dead letters of all, which the guard is for."""
     _, bad = built(lambda _: made, [1])
     assert bad[0].message.startswith(words)
+
+
+def test_a_hook_neither_ends_the_process_nor_writes_among_records(capsys: pytest.CaptureFixture[str]) -> None:
+    """What it prints is for people, and sys.exit is a failure as any."""
+
+    def leaves(columns: Columns) -> Any:  # noqa: ANN401
+        print("looking at", columns["a"])  # noqa: T201
+        sys.exit(3)
+
+    _, bad = built(leaves, [1])
+    assert bad[0].message.startswith("SystemExit: 3 (test_hooks.py:")
+    said = capsys.readouterr()
+    assert (said.out, "looking at [1]" in said.err) == ("", True)
 
 
 def test_a_hook_that_blames_rows_that_are_not_there_is_not_asked_for_ever() -> None:
