@@ -1,8 +1,8 @@
 """Calls of a client that may never return, made where they can be left behind.
 
-``send_offsets_to_transaction`` was seen never to return, after brokers were killed and in a storm of rebalances: what
-it asks of the group's coordinator has a time-out that librdkafka never looks at, and waits for a broker that it may
-not even be calling (https://github.com/confluentinc/librdkafka/issues/5456 and 5511, open in 2.16).
+``send_offsets_to_transaction`` was seen never to return after brokers were killed: what it asks of the group's
+coordinator has a time-out that librdkafka never looks at, and waits for a broker that it may not even be calling
+(https://github.com/confluentinc/librdkafka/issues/5456 and 5511, open in 2.16).
 """
 
 from collections.abc import Callable
@@ -27,7 +27,9 @@ class StuckError(Exception):
 
 
 class Aside:
-    """Makes calls on a thread of its own while the caller waits: one at a time touches the client all the same.
+    """Makes calls of a producer on a thread of its own while the caller waits: one at a time touches it all the same.
+
+    Never of a consumer: inside a rebalance callback it answers no other thread than that of the poll.
 
     Args:
         leave: seconds after which a call is left behind, with its thread and its client.

@@ -119,11 +119,10 @@ class ExactlyOnce(KafkaBroker):
             self._written = True
 
     def _finish(self, changed: Positions) -> bool:
-        outlet, producer, group = self._outlet, self._outlet.producer, self._group
-        offsets = group.offsets(changed)
-        self._call(
-            outlet, lambda: producer.send_offsets_to_transaction(offsets, group.metadata(), CALL), "send offsets"
-        )
+        outlet, producer = self._outlet, self._outlet.producer
+        # The consumer is asked here: inside a rebalance callback, it answers no other thread than that of the poll.
+        offsets, metadata = self._group.offsets(changed), self._group.metadata()
+        self._call(outlet, partial(producer.send_offsets_to_transaction, offsets, metadata, CALL), "send offsets")
         self._call(outlet, partial(producer.commit_transaction, CALL), "commit transaction")
         return True
 
