@@ -49,7 +49,9 @@ class FakeGroup:
         return list(positions.items())
 
     def metadata(self, *, member: bool = True) -> None:
-        """Return nothing."""
+        """Return nothing, to the thread that polls."""
+        del member
+        assert threading.current_thread() is threading.main_thread()
 
     def committed(self) -> tuple[Positions, Notes]:
         """Return where both stand."""
