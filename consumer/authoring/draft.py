@@ -17,7 +17,7 @@ _INLINE: Final = 12
 
 
 def draft(
-    proposal: Proposal, *, name: str, topic: str, model: str, field: str, schema: str = ""
+    proposal: Proposal, *, name: str, topic: str, model: str, field: str, signature: str | None = None
 ) -> tuple[str, dict[str, str]]:
     """Write a pipeline file.
 
@@ -27,14 +27,13 @@ def draft(
         topic: of events.
         model: the model's path, as the file will say it.
         field: of the output, that holds predictions.
-        schema: where editors find the schema; left out where it is empty.
+        signature: of the model, if it was chosen.
 
     Returns:
         The text, and the files that go beside it by name.
     """
     files: dict[str, str] = {}
-    lines = [f"# yaml-language-server: $schema={schema}"] if schema else []
-    lines += [
+    lines = [
         "# Drafted by `onelane init`. What is marked as a guess could not be known from the model and the sample.",
         *(f"# TO DO: {words}." for words in proposal.open),
         f"name: {_scalar(name)}",
@@ -43,6 +42,7 @@ def draft(
         f"dead_letters: {{topic: {_scalar(topic + '-dead')}}}",
         "model:",
         f"  path: {_scalar(model)}",
+        *([] if signature is None else [f"  signature: {_scalar(signature)}"]),
         "  inputs:",
     ]
     for tensor, made in proposal.inputs.items():

@@ -28,9 +28,19 @@ _file = click.Path(dir_okay=False, path_type=Path)
 @click.option("--sample", "sample", type=_file, required=True, metavar="EVENTS", help="JSON lines, plain or gzipped.")
 @click.option("--topic", metavar="TOPIC", help="That events come from; by default called as the sample is.")
 @click.option("--name", metavar="NAME", help="Of the pipeline; by default the topic's.")
+@click.option("--signature", metavar="NAME", help="Which of the model's signatures; not needed where it has one.")
 @click.option("--output", "target", type=_file, default=Path("pipeline.yaml"), show_default=True, metavar="FILE")
 @click.option("--force", is_flag=True, help="Write over files that are there.")
-def command(model: Path, sample: Path, topic: str | None, name: str | None, target: Path, *, force: bool) -> None:
+def command(
+    *,
+    model: Path,
+    sample: Path,
+    topic: str | None,
+    name: str | None,
+    signature: str | None,
+    target: Path,
+    force: bool,
+) -> None:
     """Draft a pipeline file: the model says what it takes, the events what there is.
 
     What could not be known is marked as a guess. Vocabularies that are long become files beside it.
@@ -39,7 +49,7 @@ def command(model: Path, sample: Path, topic: str | None, name: str | None, targ
     content = read_model(model)
     interpreter = open_interpreter(engine, content)
     refuse_state(interpreter, content)
-    signature = read_signature(interpreter, content)
+    tensors = read_signature(interpreter, content, signature)
     with opened(sample) as (lines, _, _):
         fields = look_at_fields(lines, str(sample), _EVENTS)
     called = topic or _plain(sample.name.split(".")[0])
@@ -48,17 +58,16 @@ def command(model: Path, sample: Path, topic: str | None, name: str | None, targ
     while field in taken:
         field += "_"
     with engine_words():
-        tables = table_sizes(engine, content, signature)
-    proposal = propose(signature, fields, tables)
-    text, files = draft(
-        proposal, name=name or called, topic=called, model=os.path.relpath(model, target.parent), field=field
-    )
+        tables = table_sizes(engine, content, tensors)
+    proposal = propose(tensors, fields, tables)
+    path = os.path.relpath(model, target.parent)
+    text, files = draft(proposal, name=name or called, topic=called, model=path, field=field, signature=signature)
     beside = {target: text, **{target.parent / file: entries for file, entries in files.items()}}
     there = [str(path) for path in beside if path.exists()]
     if there and not force:
         raise PipelineError(f"{', '.join(there)}: there already; --force writes over it")
-    for path, written in beside.items():
-        path.write_text(written, encoding="utf-8")
+    for place, written in beside.items():
+        place.write_text(written, encoding="utf-8")
     _tell(target, sample, beside, proposal.open)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from consumer.deadletter.causes import Code
+from consumer.exits import RefusedError
 from consumer.features.block import Source, Values
 from consumer.features.column import cause
 from consumer.hooks import WrongAnswerError, call_hook
@@ -41,7 +42,7 @@ class HookField:
     def samples(self, count: int, random: np.random.Generator) -> list[Any]:
         """Return values that events could well have; those of the hook's own ``NAME_samples`` where it has one."""
         if self._made is not None:
-            return list(self._made(count)[self.field])
+            return self._given(self._made, count)
         if self._kind == "text":
             return [f"{random.choice(_WORDS)} {row}" for row in range(count)]
         if self._kind == "boolean":
@@ -49,6 +50,17 @@ class HookField:
         if self._kind == "integer":
             return [int(value) for value in random.integers(0, 1000, count)]
         return [float(value) for value in random.normal(0, 1, count)]
+
+    def _given(self, made: Callable[[int], Mapping[str, Sequence[Any]]], count: int) -> list[Any]:
+        try:
+            values = list(made(count)[self.field])
+        except Exception as error:
+            raise RefusedError(f"the samples of a hook for {self.field}: {type(error).__name__}: {error}") from error
+        if len(values) != count:
+            raise RefusedError(
+                f"the samples of a hook for {self.field}: {len(values)} values, where {count} are wanted"
+            )
+        return values
 
 
 class HookBlock:

@@ -147,7 +147,8 @@ class Outlet:
         if isinstance(result, DeadLetter):
             self._write_dead(result)
         elif isinstance(result, Filtered) and not result.dropped:
-            return Enriched(result.event, result.event.value() or b"")
+            self.written[self._outputs.enriched] = passed = Enriched(result.event, result.event.value() or b"")
+            return passed
         return None
 
     def repeat(self, written: Mapping[str, Result]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+from consumer.exits import ExitCode
 from consumer.features.hook import HookBlock
 from consumer.hooks import BadRows
 from consumer.model.tensors import Array, Tensor
@@ -277,3 +278,18 @@ def test_a_hook_can_be_called_alone() -> None:
     made = call(doubled, [{"a": 1}, {"a": -1}, {"a": "x"}])
     assert made.made[0].tolist() == [1, 2]
     assert list(made.bad) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        ("return {}", "the samples of a hook for carrier: KeyError: 'carrier'"),
+        ("return {'carrier': ['AA']}", "the samples of a hook for carrier: 1 values, where 2 are wanted"),
+        ("1 / 0", "the samples of a hook for carrier: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_samples_that_are_none_are_told(samples: str, words: str, tmp_path: Path) -> None:
+    """Without a trace."""
+    path = hooked(tmp_path, f"{LENGTHS}\n\ndef make_samples(count):\n    {samples}\n")
+    done = onelane("lint", path)
+    assert (done.returncode, done.stderr.decode()) == (ExitCode.REFUSED, f"onelane: {words}\n")

@@ -162,3 +162,16 @@ def test_names_are_matched_and_outputs_follow_their_width() -> None:
     assert {name: guess.spec["kind"] for name, guess in proposal.outputs.items()} == {
         "model_value": "number", "logits_best": "top",
     }  # fmt: skip
+
+
+def test_one_of_several_signatures_is_drafted_for(tmp_path: Path) -> None:
+    """The one that is named; without a name, the names are told."""
+    sample, target = tmp_path / "events.jsonl", tmp_path / "pipeline.yaml"
+    sample.write_bytes(b"".join(orjson.dumps({"a": n, "b": n / 2, "c": -n}) + b"\n" for n in range(30)))
+    command: list[str | Path] = ["init", "--model", ROOT / "tests" / "models" / "several_signatures.tflite",
+                                 "--sample", sample, "--output", target]  # fmt: skip
+    refused = onelane(*command)
+    assert refused.returncode == ExitCode.REFUSED
+    assert b"has several signatures (one, other): say which" in refused.stderr
+    assert onelane(*command, "--signature", "other").returncode == 0
+    assert "  signature: other\n" in target.read_text()
