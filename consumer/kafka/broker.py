@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from consumer.broker import AbortedError, AbortKind, Assignment
 from consumer.exits import FatalBrokerError
-from consumer.kafka.errors import DENIED, REBALANCED, Patience, WornOutError, explained, reason
+from consumer.kafka.errors import DENIED, GONE, REBALANCED, Patience, WornOutError, explained, reason
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet
 from consumer.operate.pulse import Doing, Pulse
@@ -256,6 +256,7 @@ class KafkaBroker(ABC):
             kind, culprits = failure.kind, set(failure.culprits)
         else:
             why = explained(reason(failure))
+            kind = AbortKind.UNDELIVERED if reason(failure).code() in GONE else kind
             told.append(failure)
         failed, topic = self._outlet.take_failure()
         if failed is not None:

@@ -76,8 +76,8 @@ class Pulse:
     def waits(self, what: str) -> None:
         """Note another try at something that only a broker can give."""
         now = self._clock()
-        if self._waiting is None or self._waiting[0] != what:
-            self._waiting = (what, now)
+        # Of one outage, in which one call after the other has to wait, the beginning is told.
+        self._waiting = (what, now if self._waiting is None else self._waiting[1])
         self._now = (self._now[0], now)
 
     def answered(self) -> None:

@@ -255,6 +255,29 @@ class Nobody:
         return lambda *_: None
 
 
+def test_a_topic_that_is_gone_counts_as_that() -> None:
+    """Whichever call it shows in."""
+    gone = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, "gone", txn_requires_abort=True)
+    scene = Scene(ExactlyOnce, commit_transaction=gone)
+    scene.broker.write(RESULTS)
+    with pytest.raises(AbortedError, match="gone") as aborted:
+        scene.broker.checkpoint({0: 1, 1: 1})
+    assert aborted.value.kind is AbortKind.UNDELIVERED
+
+
+def test_one_wait_after_the_other_is_one_outage() -> None:
+    """It is told since when brokers have been away, not since when the present call has waited."""
+    now = [0.0]
+    pulse = Pulse(10.0, lambda: now[0])
+    pulse.waits("send offsets")
+    now[0] = 30.0
+    pulse.waits("a broker")
+    assert pulse.waiting == ("a broker", 30.0)
+    pulse.answered()
+    pulse.waits("a broker")
+    assert pulse.waiting == ("a broker", 0.0)
+
+
 def test_another_try_is_no_standstill() -> None:
     """A worker that waits on purpose is not stuck, however long it takes in all."""
     now = [0.0]
