@@ -84,11 +84,13 @@ def test_a_missing_topic_exits_5(command: str, open_stream: OpenStream) -> None:
 
 
 def test_a_broker_that_is_away_exits_4(open_stream: OpenStream) -> None:
-    """Within 30 s, with its address, and in one line."""
+    """Within 30 s, with its address, in one line at the end; till then it is told that nobody answers."""
     stream = open_stream({"kafka": {"bootstrap.servers": "127.0.0.1:1"}})
     error = dead_letters(stream, "list", code=4)["error"]
-    assert error.startswith("onelane: no broker at 127.0.0.1:1 within 30 s: ")
-    assert error.count("\n") == 1
+    *waits, last = error.splitlines()
+    assert last.startswith("onelane: no broker at 127.0.0.1:1 within 30 s: ")
+    assert 2 <= len(waits) <= 4
+    assert all("no broker answers yet" in line for line in waits)
 
 
 def test_filters_say_which_are_counted(open_stream: OpenStream) -> None:
@@ -161,7 +163,7 @@ def test_show_tells_all_of_one(open_stream: OpenStream) -> None:
         assert words in text
     assert "1:1 was not written by onelane" in dead_letters(stream, "show", "1:1", code=2)["error"]
     assert "no dead letter at 1:2" in dead_letters(stream, "show", "1:2", code=2)["error"]
-    assert "no dead letter at 7:0" in dead_letters(stream, "show", "7:0", code=2)["error"]
+    assert "has partitions 0 to 2" in dead_letters(stream, "show", "7:0", code=2)["error"]
 
 
 def test_a_replay_leaves_what_it_should(open_stream: OpenStream) -> None:
