@@ -80,7 +80,7 @@ def command(
     if (source is None and from_topic is None and sys.stdin is None) or (target is None and sys.stdout is None):
         raise PipelineError("stdin and stdout have to be open")
     set_up_logs(logging.WARNING)  # stderr is for dead letters
-    assembly = assemble(load_pipeline(pipeline))
+    assembly = assemble(load_pipeline(pipeline, clients=from_topic is not None))
     spec = assembly.file.spec
     figures = Figures(time.monotonic)
     with ExitStack() as stack:

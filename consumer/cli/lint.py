@@ -11,7 +11,7 @@ import msgspec
 import orjson
 
 from consumer.assembly import Assembly, assemble
-from consumer.authoring.report import Report, report
+from consumer.authoring.report import Report, UnreadableError, report
 from consumer.authoring.sample import Fallen, Sample, Seen, look_at
 from consumer.cli.options import load_pipeline, pipeline_argument
 from consumer.cli.streams import opened
@@ -43,7 +43,7 @@ def command(pipeline: Path, events: Path | None, limit: int, *, strict: bool, as
 
     All findings at once, each with file, line and column.
     """
-    found = report(pipeline, os.environ)
+    found = _report(pipeline, as_json=as_json)
     if found.findings and not as_json:
         raise _error(found.code, found.source.report(found.findings))
     assembly, sample = None, None
@@ -64,6 +64,17 @@ def command(pipeline: Path, events: Path | None, limit: int, *, strict: bool, as
         raise click.exceptions.Exit(found.code)
     if strict and sample is not None and (sample.warnings or sample.dead_letters):
         raise RefusedError(f"{len(sample.warnings)} warnings, {_dead(sample)} dead letters")
+
+
+def _report(pipeline: Path, *, as_json: bool) -> Report:
+    """Look at the file; for programs, one that can't be read is a finding as any."""
+    try:
+        return report(pipeline, os.environ)
+    except UnreadableError as error:
+        if not as_json:
+            raise
+        click.echo(orjson.dumps({"findings": [msgspec.to_builtins(error.told)]}, option=orjson.OPT_INDENT_2))
+        raise click.exceptions.Exit(error.code) from None
 
 
 def _error(code: ExitCode, words: str) -> OnelaneError:

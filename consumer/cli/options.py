@@ -9,6 +9,7 @@ from consumer.deadletter.selection import parse_moment
 from consumer.exits import PipelineError
 from consumer.kafka import registry
 from consumer.kafka.settings import refused_settings
+from consumer.kafka.values import refused_values
 from consumer.pipeline.load import PipelineFile, load
 
 pipeline_argument = click.argument(
@@ -16,14 +17,20 @@ pipeline_argument = click.argument(
 )
 
 
-def load_pipeline(path: Path) -> PipelineFile:
+def load_pipeline(path: Path, *, clients: bool = False) -> PipelineFile:
     """Read a pipeline file and check the settings of its clients too.
+
+    Args:
+        path: of the file.
+        clients: whether to ask librdkafka for what it makes of their values, for who is about to make clients.
 
     Raises:
         PipelineError: something is wrong; the message names file, line, column and field.
     """
     file = load(path)
     findings = [*refused_settings(file.spec), *registry.refused_settings(file.spec)]
+    if clients and not findings:
+        findings = refused_values(file.spec)
     if findings:
         raise PipelineError(file.refusal(findings))
     return file

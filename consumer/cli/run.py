@@ -66,7 +66,7 @@ def command(pipeline: Path, instance: str | None, *, release: bool) -> None:
 
 
 def _run(path: Path, instance: str, *, release: bool) -> ExitCode:
-    file = load_pipeline(path)
+    file = load_pipeline(path, clients=True)
     timeout = file.spec.operate.shutdown_timeout
     pulse = Pulse(file.spec.operate.stuck_after)
     watchdog = Watchdog(timeout, pulse)

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -50,6 +50,15 @@ class PipelineFile(msgspec.Struct, frozen=True):
         return self.source.report(findings)
 
 
+_STAND_IN: Final = {
+    "name": "pipeline",
+    "input": {"topic": "stand-in-for-input"},
+    "output": {"topic": "stand-in-for-output"},
+    "dead_letters": {"topic": "stand-in-for-dead-letters"},
+    "model": {"path": "model", "inputs": {}, "outputs": {}},
+}
+
+
 class Examined(msgspec.Struct):
     """What can be had of a pipeline file, with all that is wrong with it.
 
@@ -57,6 +66,7 @@ class Examined(msgspec.Struct):
         source: tells where in the file a path stands.
         findings: what is wrong.
         spec: the typed content, if it has the form of a pipeline file.
+        sound: the same, or what can be had of it: other sections stand in for those that are wrong or missing.
         model: the section ``model``, if it has its form, whatever else is wrong.
         path: of the file.
         schema: see ``PipelineFile``.
@@ -66,6 +76,7 @@ class Examined(msgspec.Struct):
     source: Source
     findings: list[Finding]
     spec: Pipeline | None
+    sound: Pipeline | None
     model: Model | None
     path: Path
     schema: bytes | None
@@ -116,7 +127,25 @@ def examine(path: Path, environment: Mapping[str, str] = os.environ) -> Examined
         spec = msgspec.structs.replace(spec, model=model)
         schema = _schema(spec, directory, findings)
         findings += contradictions(spec)
-    return Examined(source, findings, spec, model, path, schema, hooks)
+        return Examined(source, findings, spec, spec, model, path, schema, hooks)
+    sound = _sound(source.tree, findings)
+    if sound is not None:
+        # What is wrong with the sections that have their form; of what stands in for the others nothing is said.
+        more: list[Finding] = []
+        _schema(sound, directory, more)
+        given = set(source.tree) - {str(one.path[0]) for one in findings if one.path}
+        findings += [one for one in (*more, *contradictions(sound)) if one.path and one.path[0] in given]
+    return Examined(source, findings, None, sound, model, path, None, hooks)
+
+
+def _sound(tree: object, findings: list[Finding]) -> Pipeline | None:
+    """Return a pipeline of the sections that have their form, with others in the place of those that have not."""
+    if not isinstance(tree, dict):
+        return None
+    wrong = {str(one.path[0]) for one in findings if one.path}
+    kept = {name: section for name, section in tree.items() if name not in wrong}
+    pipeline: Pipeline | None = build({**_STAND_IN, **kept}, Pipeline, (), [])
+    return pipeline
 
 
 def _model(tree: object) -> Model | None:
@@ -159,7 +188,7 @@ def _with_vocabularies(model: Model, directory: Path, findings: list[Finding]) -
             try:
                 return msgspec.structs.replace(feature, tokenizer=file.read_text(encoding="utf-8"))
             except (OSError, UnicodeDecodeError) as error:
-                findings.append(Finding((*where, "tokenizer"), f"{file} can't be read: {error}"))
+                findings.append(Finding((*where, "tokenizer"), f"{file} can't be read: {_why(error)}"))
                 return feature
         if not isinstance(feature, CategoryFeature) or not isinstance(feature.vocabulary, str):
             return feature
@@ -190,8 +219,12 @@ def _entries(file: Path, where: Where, findings: list[Finding]) -> list[str] | N
     try:
         return read_entries(file)
     except (OSError, UnicodeDecodeError) as error:
-        findings.append(Finding(where, f"{file} can't be read: {error}"))
+        findings.append(Finding(where, f"{file} can't be read: {_why(error)}"))
         return None
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else f"not UTF-8 at byte {error.start}"
 
 
 def _fingerprint(spec: Pipeline, schema: bytes | None, hooks: Mapping[str, HookSource]) -> str:

@@ -43,14 +43,20 @@ def test_what_is_wrong_in_file_settings_and_model_comes_at_once(tmp_path: Path) 
         ("{topic: flights-dead}", "{topic: flights-dead, stopafter: {}}"),
         ("      - {field: weekend, kind: boolean}\n", ""),
         ("tensor: late", "tensor: lat"),
+        ("kafka:\n", "kafka:\n  linger.ms: soon\n  lingr.ms: 5\n"),
+        (str(FLIGHTS / "carriers.txt"), "nowhere.txt"),
+        ("format: json,", "format: avro, schema: none.avsc,"),
+        ("checkpoint: 100ms", "checkpoint: 100h"),
     )
-    path.write_text(path.read_text() + "  linger.ms: soon\n") if "kafka:" in path.read_text().splitlines()[
-        -2
-    ] else None
     found = linted(path)
     assert found["code"] == ExitCode.PIPELINE
     told = {one["field"]: (one["message"], one["hint"]) for one in found["findings"]}
     assert told["dead_letters.stopafter"] == ("unknown field", "did you mean `stop_after`?")
+    assert told["kafka.linger.ms"][0] == 'Invalid value for configuration property "queue.buffering.max.ms"'
+    assert told["kafka.lingr.ms"][1] == "did you mean `linger.ms`?"
+    assert told["model.inputs.carrier.vocabulary"][0].endswith("nowhere.txt can't be read: No such file or directory")
+    assert told["input.schema"][0].endswith("none.avsc can't be read: No such file or directory")
+    assert told["checkpoint"][0] == "is more than 60 seconds, the most that makes sense here"
     assert told["model.inputs.features"][0].startswith("6 columns for the model's input `features`")
     assert told["model.outputs.late.tensor"] == ("the model has no output `lat`", "did you mean `late`?")
     for one in found["findings"]:
@@ -93,6 +99,36 @@ def test_values_that_librdkafka_refuses_have_their_lines(
     lines = path.read_text().splitlines()
     for one in found["findings"]:
         assert lines[one["line"] - 1].strip().startswith(one["field"].removeprefix("kafka."))
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "words"),
+    [
+        (b"name: [\n", (2, 1), "not valid YAML: "),
+        (b"\xff", (1, 1), "not UTF-8 at byte 0"),
+        (None, (1, 1), "can't be read: No such file or directory"),
+    ],
+)
+def test_a_file_that_is_none_is_a_finding_for_programs(
+    content: bytes | None, place: tuple[int, int], words: str, tmp_path: Path
+) -> None:
+    """JSON in any case, and code 2."""
+    path = tmp_path / "pipeline.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    found = linted(path)
+    (one,) = found["findings"]
+    assert (found["code"], one["path"], (one["line"], one["column"])) == (ExitCode.PIPELINE, str(path), place)
+    assert one["message"].startswith(words)
+
+
+@pytest.mark.parametrize("command", [["run"], ["enrich", "--from-topic"]])
+def test_values_that_librdkafka_refuses_end_a_start_at_once(command: list[str], tmp_path: Path) -> None:
+    """With the same finding, rather than with a broker that does not answer."""
+    path = edited(tmp_path, ("kafka:\n", "kafka:\n  linger.ms: soon\n"))
+    done = onelane(command[0], path, *command[1:], timeout=20)
+    assert done.returncode == ExitCode.PIPELINE
+    assert b"kafka.linger.ms: Invalid value" in done.stdout + done.stderr
 
 
 def test_a_model_that_can_not_be_opened_is_a_finding_too(tmp_path: Path) -> None:
