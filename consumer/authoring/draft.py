@@ -1,5 +1,6 @@
 """A proposal as a pipeline file, with what was guessed as comments."""
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -35,7 +36,7 @@ def draft(
     files: dict[str, str] = {}
     lines = [
         "# Drafted by `onelane init`. What is marked as a guess could not be known from the model and the sample.",
-        *(f"# TO DO: {words}." for words in proposal.open),
+        *(f"# TO DO: {_printable(words)}." for words in proposal.open),
         f"name: {_scalar(name)}",
         f"input: {{topic: {_scalar(topic)}, format: json, start: earliest}}",
         f"output: {{topic: {_scalar(topic + '-enriched')}, layout: merge, field: {_scalar(field)}}}",
@@ -68,20 +69,28 @@ def draft(
 
 def _entry(lead: str, guess: Guess, files: dict[str, str]) -> str:
     spec = dict(guess.spec)
-    if guess.entries is not None and (len(guess.entries) > _INLINE or not all(map(_fits, guess.entries))):
-        file = re.sub(r"\W+", "-", spec["field"]).strip("-") + ".txt"
+    if guess.entries is not None and len(guess.entries) > _INLINE and not any(map(_breaks_lines, guess.entries)):
+        file = _free(re.sub(r"\W+", "-", spec["field"]).strip("-") or "vocabulary", files)
         files[file] = "".join(f"{entry}\n" for entry in guess.entries)
         spec["vocabulary"] = file
-    comment = f"   # guess: {guess.why}" if guess.why else ""
+    comment = f"   # guess: {_printable(guess.why)}" if guess.why else ""
     return f"{lead}{_mapping(spec)}{comment}"
 
 
-def _fits(entry: object) -> bool:
-    return str(entry).isprintable()
+def _breaks_lines(entry: object) -> bool:
+    """Return whether an entry can't be a line of a file: it would be read as two, or without its byte order mark."""
+    return bool(set(str(entry)) & set("\n\r\ufeff"))
+
+
+def _free(name: str, files: Mapping[str, str]) -> str:
+    """Return a file's name that no other vocabulary has, on file systems without case too."""
+    taken = {file.lower() for file in files}
+    numbered = (f"{name}-{number}.txt" for number in itertools.count(2))
+    return next(file for file in itertools.chain((f"{name}.txt",), numbered) if file.lower() not in taken)
 
 
 def _unused(fields: Sequence[str]) -> list[str]:
-    return [f"  # not read: {', '.join(fields)}"] if fields else []
+    return [f"  # not read: {', '.join(map(_printable, fields))}"] if fields else []
 
 
 def _mapping(spec: Mapping[str, Any]) -> str:
@@ -98,4 +107,9 @@ def _scalar(text: str) -> str:
     """Write a text as YAML: as it is, or in quotes, in which JSON and YAML are one; a dollar begins a variable."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
-    return orjson.dumps(text.replace("$", "$$")).decode()
+    return _printable(orjson.dumps(text.replace("$", "$$")).decode())
+
+
+def _printable(text: str) -> str:
+    """Escape what YAML takes for the end of a line, or does not take at all."""
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08X}" for one in text)

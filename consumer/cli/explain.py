@@ -81,6 +81,12 @@ def _value(value: bytes) -> Any:  # noqa: ANN401
         return base64.b64encode(value).decode()
 
 
+def _text(value: bytes) -> str:
+    """Return a record as it is written, if it is JSON: a number read and written again may look otherwise."""
+    told = _value(value)
+    return told if isinstance(told, str) else value.decode()
+
+
 def _lines(way: Way) -> list[str]:
     lines = [_input(one) for one in way.inputs]
     lines += [_output(one) for one in way.outputs]
@@ -88,8 +94,7 @@ def _lines(way: Way) -> list[str]:
         field = f" of field {way.cause.field}" if way.cause.field else ""
         lines.append(f"dead letter  {way.cause.code}{field}, at stage {way.cause.stage}: {way.cause.message}")
     elif way.value is not None:
-        told = _value(way.value)
-        lines.append(f"enriched     {told if isinstance(told, str) else orjson.dumps(told).decode()}")
+        lines.append(f"enriched     {_text(way.value)}")
     else:
         lines.append(f"{way.became:12} it is not for the model: see `when`")
     return lines

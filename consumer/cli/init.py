@@ -63,6 +63,10 @@ def command(
     path = os.path.relpath(model, target.parent)
     text, files = draft(proposal, name=name or called, topic=called, model=path, field=field, signature=signature)
     beside = {target: text, **{target.parent / file: entries for file, entries in files.items()}}
+    for place in beside:
+        for source in (model, sample):
+            if place.exists() and place.samefile(source):
+                raise PipelineError(f"{place}: would be written over {source}; give --output another folder")
     there = [str(path) for path in beside if path.exists()]
     if there and not force:
         raise PipelineError(f"{', '.join(there)}: there already; --force writes over it")

@@ -29,10 +29,14 @@ def test_the_result_is_what_enrich_writes(name: str, tmp_path: Path) -> None:
     sample = pipeline.parent / "events.jsonl.gz"
     event = onelane("enrich", pipeline, "--input", sample, "--limit", "1", "--output", tmp_path / "out")
     assert event.returncode == 0
-    first = orjson.loads((tmp_path / "out").read_bytes())
+    first = (tmp_path / "out").read_text()
     with gzip.open(sample) as lines:
-        told = explained(pipeline, next(lines))
-    assert (told["became"], told["value"]) == ("enriched", first)
+        line = next(lines)
+    told = explained(pipeline, line)
+    assert (told["became"], told["value"]) == ("enriched", orjson.loads(first))
+    assert (
+        onelane("explain", pipeline, stdin=line).stdout.decode().splitlines()[-1] == f"enriched     {first.strip()}"
+    )
     assert all(one["stop"] > one["start"] for one in told["inputs"])
 
 

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import orjson
 import pytest
+from ruamel.yaml import YAML
 
+from consumer.authoring.draft import draft
 from consumer.authoring.fields import Field, look_at_fields
-from consumer.authoring.propose import propose
+from consumer.authoring.guess import Guess
+from consumer.authoring.propose import Proposal, propose
 from consumer.exits import ExitCode
 from consumer.model.file import Signature
 from consumer.model.tensors import Tensor
 from tests.support.command import ROOT, onelane
+from tests.support.flights import flight_values
 
 EXAMPLES = ROOT / "examples"
 # Model, its example, and how many of the events can be enriched as drafted.
@@ -64,6 +68,40 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["carrier.txt"]
     assert onelane(*command, "--force").returncode == 0
     assert (tmp_path / "carrier.txt").read_text() != "mine"
+
+
+@pytest.mark.parametrize("source", ["model.tflite", "events.jsonl"])
+def test_the_model_and_the_sample_are_never_written_over(source: str, tmp_path: Path) -> None:
+    """Not even by --force, nor through a link."""
+    shutil.copy(EXAMPLES / "flights/models/delay.tflite", tmp_path / "model.tflite")
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join(flight_values()[:50]))
+    (tmp_path / "link").symlink_to(source)
+    before = (tmp_path / source).read_bytes()
+    done = onelane("init", "--model", tmp_path / "model.tflite", "--sample", tmp_path / "events.jsonl",
+                   "--output", tmp_path / "link", "--force")  # fmt: skip
+    assert done.returncode == ExitCode.PIPELINE
+    assert done.stderr.decode().startswith(
+        f"onelane: {tmp_path / 'link'}: would be written over {tmp_path / source};"
+    )
+    assert (tmp_path / source).read_bytes() == before
+
+
+def test_hostile_names_and_entries_stay_what_they_are() -> None:
+    """A comment is one line, two fields have two vocabularies, and entries come back as they were."""
+    entries = [f"e{number}" for number in range(15)]
+    broken = ["a\nb", "c\rd", "\ufeffe", "f\u2028g", "h\x7fi", "${HOME}", "'\"", *entries]
+    proposal = Proposal(
+        {"x": [Guess({"field": "a.b", "kind": "category", "vocabulary": entries}, "", 1, entries),
+               Guess({"field": '["a.b"]', "kind": "category", "vocabulary": entries}, "", 1, entries),
+               Guess({"field": "c", "kind": "category", "vocabulary": broken}, "", 1, broken)]},
+        {}, ["check\nname: taken"], ['["u\nname: taken"]', '["v\u2028w"]'], {},
+    )  # fmt: skip
+    text, files = draft(proposal, name="n", topic="t", model="m.tflite", field="p")
+    tree = YAML(typ="safe").load(text)
+    assert (tree["name"], list(files)) == ("n", ["a-b.txt", "a-b-2.txt"])
+    columns = tree["model"]["inputs"]["x"]
+    assert [one["vocabulary"] for one in columns[:2]] == ["a-b.txt", "a-b-2.txt"]
+    assert [entry.replace("$$", "$") for entry in columns[2]["vocabulary"]] == broken
 
 
 @pytest.mark.parametrize(
