@@ -49,8 +49,7 @@ class Batch:
         self._rows, bad = reader.read(self._values)
         if bad:
             raise RuntimeError(f"{len(bad)} of {len(self._events)} events fell out: {next(iter(bad.values()))}")
-        for field in assembly.plan.fields:
-            reader.column(self._rows, field)
+        reader.columns(self._rows)
 
     def events(self) -> Sequence[Event]:
         """Return the events."""

@@ -84,7 +84,6 @@ class Enricher:
         self._plan = plan
         self._interpreter = interpreter
         self._writer = writer
-        self._fields = [field for field in plan.fields if not is_part(field)]
         parts = {field: accepts for field, accepts in plan.fields.items() if is_part(field)}
         self._parts = Parts(parts) if parts else None
 
@@ -106,12 +105,12 @@ class Enricher:
 
     def _map(self, batch: _Survivors) -> tuple[dict[str, Array], dict[int, Cause]]:
         rows = batch.rows()
-        values = {field: self._reader.column(rows, field) for field in self._fields}
+        values = self._reader.columns(rows)
         if self._parts is None:
             return self._plan.map(values, len(rows))
         bad: dict[int, Cause] = {}
-        values |= self._parts.columns(batch.events(), bad)
-        return self._plan.map(values, len(rows), bad)
+        parts = self._parts.columns(batch.events(), bad)
+        return self._plan.map({**values, **parts}, len(rows), bad)
 
     def _invoke(self, inputs: dict[str, Array], rows: int) -> tuple[dict[str, Array] | None, dict[int, Cause]]:
         """Run the model; rows of different lengths by themselves, and put together again in their order."""

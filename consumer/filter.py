@@ -49,8 +49,9 @@ class Filter:
         unsaid: dict[int, Cause] = {}
         parts = self._parts.columns(events, unsaid)
         places = [place for place in range(len(events)) if place not in unread] if unread else range(len(events))
+        columns = self._reader.columns(rows)
         values: list[Sequence[Any]] = [
-            [parts[field][place] for place in places] if is_part(field) else self._reader.column(rows, field)
+            [parts[field][place] for place in places] if is_part(field) else columns[field]
             for field in self._expression.fields
         ]
         results: list[Result | None] = [None] * len(events)

@@ -142,11 +142,9 @@ class _Look:
         """Keep what the fields hold, and how much of the tensors lies at their ends."""
         rows, unread = self._assembly.formats.reader.read([event.value() for event in events])
         read = [event for place, event in enumerate(events) if place not in unread]
-        columns = self._parts.columns(read, {})
+        columns = {**self._assembly.formats.reader.columns(rows), **self._parts.columns(read, {})}
         for field in self._values:
-            column = columns[field] if is_part(field) else self._assembly.formats.reader.column(rows, field)
-            columns[field] = column
-            self._values[field] += column
+            self._values[field] += columns[field]
         tensors, _ = self._assembly.plan.map(columns, len(read))
         for name, array in tensors.items():
             if self._assembly.signature.inputs[name].scale:

@@ -97,10 +97,7 @@ def explain(event: Event, assembly: Assembly) -> Way:
         return way
     parts = {field: accepts for field, accepts in assembly.plan.fields.items() if is_part(field)}
     bad: dict[int, Cause] = {}
-    columns: dict[str, Sequence[Any]] = dict(Parts(parts).columns([event], bad))
-    columns |= {
-        field: assembly.formats.reader.column(rows, field) for field in assembly.plan.fields if not is_part(field)
-    }
+    columns = {**assembly.formats.reader.columns(rows), **Parts(parts).columns([event], bad)}
     tensors, bad = assembly.plan.map(columns, 1, bad)
     if bad:
         way.inputs = [_read(tensor, kind, feature, columns) for tensor, kind, feature, _ in _features(assembly)]

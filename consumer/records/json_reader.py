@@ -5,7 +5,7 @@ pipeline does not read must be UTF-8 too, since a merged record passes them on.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from consumer.deadletter.causes import Code, clipped
 from consumer.records.reader import Bad
-from consumer.records.rows import Rows
+from consumer.records.rows import ForbiddenError, Rows
 from consumer.types import Cause, Stage
 
 # Deeper events are refused. Far below Python's recursion limit, so that the answer never depends on the stack.
@@ -36,14 +36,11 @@ class JsonReader:
     """
 
     def __init__(self, fields: Mapping[str, Any], forbidden: str | None = None) -> None:
-        made = Rows(fields, forbidden)
+        self._rows = Rows(fields, forbidden)
         self._forbidden = forbidden
-        self._has_forbidden: Callable[[Row], Any] | None = None if forbidden is None else attrgetter("forbidden")
-        self._decode = msgspec.json.Decoder(made.kind).decode
-        self._getters = made.getters
-        self._late = {field: (f"late{number}", made.getters[field]) for number, field in enumerate(made.late)}
-        for field, (attribute, _) in self._late.items():
-            self._getters[field] = attrgetter(attribute)
+        self._decode = self._rows.decode
+        self._decode_allowed = Rows(fields).decode
+        self._late = {field: (f"late{number}", get) for number, (field, get) in enumerate(self._rows.late.items())}
 
     def read(self, values: Sequence[bytes | None]) -> tuple[list[Row], Bad]:
         """Decode values.
@@ -64,28 +61,34 @@ class JsonReader:
                 rows.append(row)
         return rows, bad
 
-    def column(self, rows: Iterable[Row], field: str) -> list[Any]:
-        """Return one field of all rows."""
-        return list(map(self._getters[field], rows))
+    def columns(self, rows: Sequence[Row]) -> dict[str, Sequence[Any]]:
+        """Return the fields of all rows."""
+        columns = self._rows.columns(rows)
+        for field, (attribute, _) in self._late.items():
+            columns[field] = list(map(attrgetter(attribute), rows))
+        return columns
 
     def _read_all(self, values: Sequence[bytes | None]) -> list[Row] | None:
         """Decode a batch in which nothing is wrong; None if anything is."""
         try:
             joined = b"".join(values)  # type: ignore[arg-type]  # a tombstone raises, and that is the question
-            # Each value opens at least once, so few openings in all mean that none is deep.
-            if _openings(joined) - len(values) >= NESTING and any(map(_may_be_deep, values)):
+            if self._any_deep(values, joined):
                 return None
-            if not _is_text(joined, values):
-                return None
+            if not joined.isascii():
+                _check_text(values)
             rows: list[Row] = list(map(self._decode, values))  # type: ignore[arg-type]  # no tombstone is left
             for attribute, get in self._late.values():
                 for row in rows:
                     setattr(row, attribute, get(row))
-        except (msgspec.DecodeError, UnicodeDecodeError, TypeError):
-            return None
-        if self._has_forbidden is not None and list(map(self._has_forbidden, rows)).count(msgspec.UNSET) < len(rows):
+        except (msgspec.DecodeError, UnicodeDecodeError, TypeError, ForbiddenError):
             return None
         return rows
+
+    @staticmethod
+    def _any_deep(values: Sequence[bytes | None], joined: bytes) -> bool:
+        # What opens also closes: a short value is not deep. Each opens at least once: few openings more, and none is.
+        longest = max(map(len, values), default=0)  # type: ignore[arg-type]  # no tombstone could be joined
+        return longest > 2 * NESTING and _openings(joined) - len(values) >= NESTING and any(map(_may_be_deep, values))
 
     def _read_one(self, value: bytes | None) -> Row | Cause:
         if not value:
@@ -94,24 +97,31 @@ class JsonReader:
             return _cause(Code.TOO_DEEP, f"nested more than {NESTING} deep")
         try:
             value.decode()
-            row: Row = self._decode(value)
+            row, clash = self._decoded(value)
         except msgspec.ValidationError as error:
             return _invalid(error)
         except UnicodeDecodeError as error:
             return _cause(Code.NOT_UTF8, f"byte {error.start} is not UTF-8")
         except msgspec.DecodeError as error:
             return _cause(Code.MALFORMED, str(error))
-        return self._allowed(row)
+        return self._late_of(row, clash=clash)
 
-    def _allowed(self, row: Row) -> Row | Cause:
+    def _late_of(self, row: Row, *, clash: bool) -> Row | Cause:
         for field, (attribute, get) in self._late.items():
             try:
                 setattr(row, attribute, get(row))
             except msgspec.ValidationError as error:
                 return msgspec.structs.replace(_invalid(error), field=field)
-        if self._has_forbidden is not None and self._has_forbidden(row) is not msgspec.UNSET:
+        if clash:
             return _cause(Code.FIELD_EXISTS, "the event already has the output field", self._forbidden)
         return row
+
+    def _decoded(self, value: bytes) -> tuple[Row, bool]:
+        """Return a row, and whether its event has the forbidden field: whatever else is wrong is told first."""
+        try:
+            return self._decode(value), False
+        except ForbiddenError:
+            return self._decode_allowed(value), True
 
 
 def depth(value: bytes) -> int:
@@ -142,11 +152,9 @@ def _openings(value: bytes) -> int:
     return int(np.count_nonzero(characters == _BRACE) + np.count_nonzero(characters == _BRACKET))
 
 
-def _is_text(joined: bytes, values: Sequence[bytes | None]) -> bool:
-    if not joined.isascii():
-        for value in values:
-            (value or b"").decode()
-    return True
+def _check_text(values: Sequence[bytes | None]) -> None:
+    for value in values:
+        (value or b"").decode()
 
 
 def _invalid(error: msgspec.ValidationError) -> Cause:

@@ -1,6 +1,6 @@
 """Raw events: bytes that nobody looks into but the features that ask for ``@value``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from consumer.deadletter.causes import Code
@@ -20,11 +20,7 @@ class RawReader:
                 bad[place] = Cause(Stage.DECODE, Code.NO_VALUE, words)
         return [value for value in values if value], bad
 
-    def column(self, rows: Sequence[Any], field: str) -> list[Any]:
-        """Refuse: a raw value has no fields.
-
-        Raises:
-            LookupError: always; the pipeline file is refused before it comes to this.
-        """
+    def columns(self, rows: Sequence[Any]) -> Mapping[str, Sequence[Any]]:
+        """Return none: a raw value has no fields."""
         del rows
-        raise LookupError(f"a raw event has no field {field!r}")
+        return {}

@@ -1,6 +1,6 @@
 """What every format's reader is: values in, typed rows out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from consumer.types import Cause
@@ -20,6 +20,6 @@ class Reader(Protocol):
         """
         ...
 
-    def column(self, rows: Sequence[Any], field: str) -> list[Any]:
-        """Return one declared field of all rows, of the type that it was declared with; None for absent and null."""
+    def columns(self, rows: Sequence[Any]) -> Mapping[str, Sequence[Any]]:
+        """Return the declared fields of all rows, of the types that they were declared with; None: absent or null."""
         ...

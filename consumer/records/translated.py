@@ -1,7 +1,7 @@
 """Events of other formats, read as the JSON that says the same: the rules of JSON then hold for all of them."""
 
 from base64 import b64encode
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from math import isfinite
 from typing import Any, NamedTuple
@@ -69,9 +69,9 @@ class TranslatingReader:
             opened = [one for place, one in enumerate(opened) if place not in wrong]
         return [Translated(row, *one) for row, one in zip(rows, opened, strict=True)], bad
 
-    def column(self, rows: Sequence[Translated], field: str) -> list[Any]:
+    def columns(self, rows: Sequence[Translated]) -> Mapping[str, Sequence[Any]]:
         """Return one declared field of all rows."""
-        return self._json.column([translated.row for translated in rows], field)
+        return self._json.columns([translated.row for translated in rows])
 
 
 def as_json(record: Any, finite: Collection[str] | None) -> bytes:  # noqa: ANN401 - a record of any schema

@@ -82,6 +82,6 @@ def test_what_is_accepted_says_what_was_written(tree: dict[str, object]) -> None
     rows, bad = READER.read([data])
     if not bad:
         number = tree.get("a")
-        assert READER.column(rows, "a") == [float(number) if isinstance(number, int) else number]
+        assert list(READER.columns(rows)["a"]) == [float(number) if isinstance(number, int) else number]
         for name in ("b", "c", "t"):
-            assert READER.column(rows, name) == [tree.get(name)]
+            assert list(READER.columns(rows)[name]) == [tree.get(name)]

@@ -192,7 +192,7 @@ def test_two_kinds_may_read_one_field() -> None:
     plan = both()
     reader = JsonReader(plan.fields)
     rows, _ = reader.read([b'{"a":1}', b'{"a":2.0}', b'{"a":3}'])
-    inputs, bad = plan.map({field: reader.column(rows, field) for field in plan.fields}, len(rows))
+    inputs, bad = plan.map(reader.columns(rows), len(rows))
     assert (inputs["x"].tolist(), inputs["y"].tolist(), bad) == ([[1.0], [2.0], [3.0]], [[1], [2], [0]], {})
 
 
@@ -203,7 +203,7 @@ def test_each_kind_checks_a_field_that_two_read(wrong: bytes) -> None:
     reader = JsonReader(plan.fields)
     rows, bad = reader.read([b'{"a":' + wrong + b"}", b'{"a":1}'])
     assert (len(rows), bad) == (2, {})
-    inputs, bad = plan.map({field: reader.column(rows, field) for field in plan.fields}, len(rows))
+    inputs, bad = plan.map(reader.columns(rows), len(rows))
     assert codes(bad) == {0: (Code.WRONG_TYPE, "a")}
     assert inputs["x"].tolist() == [[1.0]]
 

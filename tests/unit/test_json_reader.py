@@ -22,7 +22,7 @@ def value_of(data: bytes, field: str = "a", made: JsonReader | None = None) -> o
     found = made or reader()
     rows, bad = found.read([data])
     assert bad == {}
-    return found.column(rows, field)[0]
+    return found.columns(rows)[field][0]
 
 
 def cause_of(data: bytes | None, made: JsonReader | None = None) -> Cause:
@@ -185,6 +185,23 @@ def test_an_existing_field_is_found_however_it_is_spelled(name: bytes) -> None:
         assert (cause.code, cause.field) == (Code.FIELD_EXISTS, "delay")
 
 
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b'{"delay":1,"a":"x"}', Code.WRONG_TYPE),
+        (b'{"delay":1,"b":["x"]}', Code.WRONG_TYPE),
+        (b'{"delay":1,"a":2', Code.MALFORMED),
+        (b'{"delay":x}', Code.MALFORMED),
+        (b'{"delay":1,"a":2}', Code.FIELD_EXISTS),
+    ],
+)
+def test_what_else_is_wrong_is_told_before_an_existing_field(data: bytes, code: Code) -> None:
+    """Wherever the two stand, also in what is decoded late."""
+    made = JsonReader({"a": float | None, "b[0]": float | None}, "delay")
+    assert cause_of(data, made).code == code
+    assert made.read([b"{}", data, b"{}"])[1].keys() == {1}
+
+
 def test_a_nested_field_of_that_name_is_not_in_the_way() -> None:
     """Only the top level is merged into."""
     assert value_of(b'{"a":1,"x":{"delay":2}}', made=reader("delay", a=float | None)) == 1.0
@@ -201,13 +218,13 @@ def test_names_that_are_no_identifiers_are_read() -> None:
     made = JsonReader({"user id": float | None, "class": float | None, '["ü.x[0]"]': float | None})
     rows, bad = made.read(['{"user id":1,"class":2,"ü.x[0]":3}'.encode()])
     assert bad == {}
-    assert [made.column(rows, name) for name in ("user id", "class", '["ü.x[0]"]')] == [[1.0], [2.0], [3.0]]
+    assert [list(made.columns(rows)[name]) for name in ("user id", "class", '["ü.x[0]"]')] == [[1.0], [2.0], [3.0]]
 
 
 def test_a_bad_event_leaves_its_batch_alone() -> None:
     """Causes stand at their places, and the others are read as if alone, in order."""
     rows, bad = reader().read([b'{"a":1}', None, b'{"a":"x"}', b'{"a":2}', b"x", b'{"a":3}'])
-    assert reader().column([], "a") == []
+    assert list(reader().columns([])["a"]) == []
     assert [row.f0 for row in rows] == [1.0, 2.0, 3.0]  # type: ignore[attr-defined]  # made at run time
     assert {place: cause.code for place, cause in bad.items()} == {
         1: Code.NO_VALUE,

@@ -49,7 +49,7 @@ def read(field: str, value: bytes, accepts: Any = float | None) -> object:  # no
     if bad:
         return bad[0].code, bad[0].field
     assert len(rows) == 1
-    return reader.column(rows, field)[0]
+    return reader.columns(rows)[field][0]
 
 
 @pytest.mark.parametrize(
@@ -95,10 +95,10 @@ def test_a_field_may_be_read_whole_and_in_parts() -> None:
     reader = JsonReader({"a": Any, "a.b": float | None, "a.c[1]": str | None, "a.c[0]": str | None})
     rows, bad = reader.read([b'{"a":{"b":1,"c":["x","y"]}}', b"{}", b'{"a":null}', b'{"a":{"c":["z"]}}'])
     assert bad == {}
-    assert reader.column(rows, "a.b") == [1.0, None, None, None]
-    assert reader.column(rows, "a.c[1]") == ["y", None, None, None]
-    assert reader.column(rows, "a.c[0]") == ["x", None, None, "z"]
-    assert reader.column(rows, "a") == [{"b": 1, "c": ["x", "y"]}, None, None, {"c": ["z"]}]
+    assert list(reader.columns(rows)["a.b"]) == [1.0, None, None, None]
+    assert reader.columns(rows)["a.c[1]"] == ["y", None, None, None]
+    assert reader.columns(rows)["a.c[0]"] == ["x", None, None, "z"]
+    assert list(reader.columns(rows)["a"]) == [{"b": 1, "c": ["x", "y"]}, None, None, {"c": ["z"]}]
 
 
 def test_a_bad_item_leaves_its_neighbours_alone() -> None:
@@ -106,4 +106,4 @@ def test_a_bad_item_leaves_its_neighbours_alone() -> None:
     reader = JsonReader({"i[0]": float | None, "n": float | None})
     rows, bad = reader.read([b'{"i":[1],"n":1}', b'{"i":["x"],"n":2}', b'{"i":[3],"n":3}'])
     assert list(bad) == [1]
-    assert (reader.column(rows, "i[0]"), reader.column(rows, "n")) == ([1.0, 3.0], [1.0, 3.0])
+    assert (reader.columns(rows)["i[0]"], list(reader.columns(rows)["n"])) == ([1.0, 3.0], [1.0, 3.0])
