@@ -57,7 +57,7 @@ class Lane:
         rule: when a batch closes.
     """
 
-    __slots__ = ("_arrivals", "_bytes", "_events", "_next", "_reached", "_rule", "held", "partition")
+    __slots__ = ("_arrivals", "_bytes", "_events", "_next", "_reached", "_rule", "_sizes", "held", "partition")
 
     def __init__(self, partition: int, position: int, rule: BatchRule) -> None:
         self.partition = partition
@@ -70,6 +70,8 @@ class Lane:
         """Drop the open batch and expect the event at ``position``."""
         self._next = position
         self._events: list[Event] = []
+        # Bytes of each open event: of a message they are asked for once.
+        self._sizes: list[int] = []
         self._bytes = 0
         # (number of events, when they arrived), oldest first: the wait counts from a batch's own first row.
         self._arrivals: deque[tuple[int, float]] = deque()
@@ -100,7 +102,9 @@ class Lane:
             raise StaleEventError(f"partition {self.partition}: offset {first} came after {self._next - 1}")
         self._next = events[-1].offset() + 1
         self._events += events
-        self._bytes += sum(map(len, events)) + self._rule.row_bytes * len(events)
+        sizes = list(map(len, events))
+        self._sizes += sizes
+        self._bytes += sum(sizes) + self._rule.row_bytes * len(events)
         self._arrivals.append((len(events), now))
 
     def advance(self, position: int) -> None:
@@ -158,7 +162,8 @@ class Lane:
         """Close a batch: the oldest open events, as many as the rule allows, at least one."""
         count = self._fitting()
         batch, self._events = self._events[:count], self._events[count:]
-        self._bytes -= sum(map(len, batch)) + self._rule.row_bytes * count
+        sizes, self._sizes = self._sizes[:count], self._sizes[count:]
+        self._bytes -= sum(sizes) + self._rule.row_bytes * count
         self._forget(count)
         kind, milliseconds = batch[-1].timestamp()
         self._reached = milliseconds if kind else None
@@ -170,8 +175,8 @@ class Lane:
         if self._bytes <= self._rule.bytes:
             return count
         total = 0
-        for place, event in enumerate(self._events[:count]):
-            total += len(event) + self._rule.row_bytes
+        for place, size in enumerate(self._sizes[:count]):
+            total += size + self._rule.row_bytes
             if total > self._rule.bytes:
                 return max(1, place)
         return count

@@ -9,7 +9,7 @@ one batch takes. Whatever goes wrong with what was written ends in one of two wa
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
-from operator import attrgetter, methodcaller
+from operator import attrgetter, itemgetter
 from typing import Final
 
 from consumer.broker import AbortedError, Broker, EndOfInputError
@@ -34,7 +34,6 @@ _LEAST_POLL: Final = 64
 
 _NONE: Final[Mapping[int, DeadLetter]] = {}
 
-_partition: Final = methodcaller("partition")
 _deadline: Final = attrgetter("deadline")
 
 
@@ -159,12 +158,13 @@ class Worker:
     # The loop's parts.
 
     def _take_in(self, events: Sequence[Event], now: float) -> None:
-        partitions = list(map(_partition, events))
+        partitions = [event.partition() for event in events]
         if partitions.count(partitions[0]) == len(partitions):  # as in a backlog: a fetch is of one partition
             self._lanes[partitions[0]].extend(events, now)
             return
-        for partition, run in groupby(events, key=_partition):
-            self._lanes[partition].extend(list(run), now)
+        placed = zip(partitions, events, strict=True)
+        for partition, run in groupby(placed, key=itemgetter(0)):
+            self._lanes[partition].extend([event for _, event in run], now)
 
     @property
     def _full(self) -> bool:
@@ -305,6 +305,8 @@ class Worker:
 def _dead(results: Sequence[Result], late: Mapping[int, DeadLetter] = _NONE) -> dict[int, str]:
     """Return the rows that are dead letters, with their causes; ``late`` are those found in writing, by offset."""
     if not late:
+        if DeadLetter not in map(type, results):
+            return {}
         return {row: result.cause.code for row, result in enumerate(results) if type(result) is DeadLetter}
     told = [late.get(result.event.offset(), result) for result in results]
     return _dead(told)

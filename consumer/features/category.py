@@ -40,6 +40,7 @@ class CategoryColumn:
         self._index[None] = self._missing
         self.highest = max(self.highest, self._unknown)
         self.width = self.highest + 1 if self._hot else 1
+        self._hots = np.eye(self.width) if feature.one_hot else np.empty((0, 0))
 
     @property
     def indices(self) -> bool:
@@ -50,15 +51,12 @@ class CategoryColumn:
         """Return the column of indices, or (rows, width) of 0 and 1."""
         if self._many:
             return self._each_hot(values, bad)
-        indices = list(map(self._index.__getitem__, values))
-        if _NO_ENTRY in indices:
-            for row, index in enumerate(indices):
-                if index == _NO_ENTRY:
-                    bad.setdefault(row, self._no_entry(values[row]))
-                    indices[row] = 0
-        if not self._hot:
-            return np.array(indices, dtype=np.float64)
-        return np.eye(self.width)[indices]
+        indices = np.fromiter(map(self._index.__getitem__, values), np.float64, len(values))
+        if self._unknown == _NO_ENTRY:
+            for row in np.flatnonzero(indices == _NO_ENTRY).tolist():
+                bad.setdefault(row, self._no_entry(values[row]))
+                indices[row] = 0
+        return self._hots[indices.astype(np.intp)] if self._hot else indices
 
     def samples(self, count: int, random: np.random.Generator) -> list[Any]:
         """Return entries of the vocabulary, as numbers where they can be: another kind may read the field too."""

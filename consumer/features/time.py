@@ -35,7 +35,7 @@ class TimeColumn:
     def numbers(self, values: Sequence[Any], bad: dict[int, Cause]) -> Floats:
         """Return the scaled column of parts."""
         try:
-            column = np.array(list(map(self._part, values)), dtype=np.float64)
+            column = np.fromiter(map(self._part, values), np.float64, len(values))
         except (msgspec.ValidationError, OverflowError):
             column = self._each(values, bad)
         absent: dict[int, Cause] = {}

@@ -71,11 +71,11 @@ class JsonWriter:
 
     def write(self, batch: Batch, outputs: Mapping[str, npt.NDArray[Any]]) -> tuple[list[bytes], Bad]:
         """Put events and outputs together."""
-        pieces, bad = self._predictions.encode(outputs)
+        parts, bad = self._predictions.parts(outputs)
         values = self._events(batch)
         if bad:
             values = [value for place, value in enumerate(values) if place not in bad]
-        return self._layout.write(values, pieces), bad
+        return self._layout.write(values, parts), bad
 
 
 class FramedWriter:
