@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from consumer.features import numbers
 from consumer.features.block import Block
 from consumer.features.hook import HookBlock
 from consumer.features.kinds import content_block, make_column
@@ -160,15 +161,15 @@ def _misfits(tensor: Tensor, features: list[ColumnFeature], path: Path, *, liste
 
 
 def _indices(tensor: Tensor, features: list[ColumnFeature], path: Path, *, listed: bool) -> list[Finding]:
-    """A number in an integer tensor may be an index, and -1 into an embedding silently answers as its last row."""
+    """Numbers in an integer tensor may be indices, and -1 into an embedding silently answers as its last row."""
     return [
         Finding(
             (*path, place) if listed else path,
-            f"a number for the integer input {tensor} needs `range`",
+            f"kind {feature.__struct_config__.tag} for the integer input {tensor} needs `range`",
             "the lowest and highest value that the model knows",
         )
         for place, feature in enumerate(features)
-        if isinstance(column := make_column(feature), NumberColumn) and not column.ranged
+        if isinstance(column := make_column(feature), NumberColumn | numbers.NumbersColumn) and not column.ranged
     ]
 
 

@@ -45,8 +45,7 @@ def column(field: Field, tensor: Tensor) -> Guess:
         why = "the order of the entries must be that of the training"
         return Guess({"field": field.path, "kind": "category", "vocabulary": entries, "unknown": 0}, why, 1, entries)
     if field.lengths:
-        length = field.lengths.most_common(1)[0][0]
-        return Guess({"field": field.path, "kind": "numbers", "length": length}, width=length)
+        return _numbers(field, tensor)
     if field.kind == "boolean":
         return Guess({"field": field.path, "kind": "boolean", **_missing(field, value=False)}, _absent(field))
     return _number(field, tensor)
@@ -92,6 +91,14 @@ def one_hot(field: Field) -> Guess:
     entries = sorted(map(str, field.values))
     spec = {"field": field.path, "kind": "category", "vocabulary": entries, "one_hot": True}
     return Guess(spec, "the order of the entries must be that of the training", len(entries), entries)
+
+
+def _numbers(field: Field, tensor: Tensor) -> Guess:
+    length = field.lengths.most_common(1)[0][0]
+    spec: dict[str, Any] = {"field": field.path, "kind": "numbers", "length": length}
+    if is_index(tensor):
+        return Guess({**spec, "range": [0, _BUCKETS - 1]}, "which indices the model knows", length)
+    return Guess(spec, width=length)
 
 
 def _number(field: Field, tensor: Tensor) -> Guess:

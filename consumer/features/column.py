@@ -14,6 +14,8 @@ Floats = npt.NDArray[np.float64]
 
 # Up to here each float64 stands for one integer only; 2**53 may have been 2**53 + 1.
 EXACT: Final = 2**53 - 1
+# Samples come from so far into a range that is wider, or has no end.
+_WIDEST: Final = 2.0**31
 
 
 class Column(Source, Protocol):
@@ -61,6 +63,14 @@ def fill_missing(numbers: Floats, missing: float | None, field: str, bad: dict[i
         return
     for row in np.flatnonzero(absent).tolist():
         bad.setdefault(row, absent_cause(field))
+
+
+def steps(limits: tuple[float, float], shape: int | tuple[int, ...], random: np.random.Generator) -> Floats:
+    """Return values of a range that are whole steps away from its lowest: what an index could be."""
+    low, high = limits
+    if low == -np.inf:
+        low = min(high, 0.0) - _WIDEST
+    return low + random.integers(0, int(min(high - low, _WIDEST)) + 1, shape).astype(np.float64)
 
 
 def absent_cause(field: str) -> Cause:

@@ -7,13 +7,11 @@ from typing import Any, Final
 import numpy as np
 
 from consumer.deadletter.causes import Code
-from consumer.features.column import Floats, Scale, cause, fill_missing
+from consumer.features.column import Floats, Scale, cause, fill_missing, steps
 from consumer.pipeline.features import NumberFeature
 from consumer.types import Cause
 
 _SPREAD: Final = 2.0
-# Sample this far into a range that is wider, or has no end.
-_WIDEST: Final = 2.0**31
 
 # As JSON writes numbers, https://www.rfc-editor.org/rfc/rfc8259#section-6; Python would take "1_0" and "nan" too.
 _NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
@@ -62,10 +60,7 @@ class NumberColumn:
         if limits is None:
             drawn = random.normal(self._feature.mean, self._feature.std * _SPREAD, count)
             return list((np.abs(drawn) if self._feature.transform else drawn).tolist())
-        low, high = limits
-        if low == -np.inf:
-            low = min(high, 0.0) - _WIDEST
-        return list((low + random.integers(0, int(min(high - low, _WIDEST)) + 1, count)).tolist())
+        return list(steps(limits, count, random).tolist())
 
     def _read(self, values: Sequence[Any], bad: dict[int, Cause]) -> list[float | None]:
         numbers: list[float | None] = []

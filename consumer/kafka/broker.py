@@ -290,8 +290,8 @@ class KafkaBroker(ABC):
     def _renew(self, gone: KafkaException) -> None:
         """Replace a producer that is of no use any more, such as one whose transaction the coordinator timed out."""
         why, now = reason(gone), time.monotonic()
-        # Who lacks a permission, or does not get through, is not fenced by another; nor is one whose brokers were all
-        # away: it is their coordinator that timed its transaction out, as often as they crash.
+        # Who lacks a permission, or does not get through, is not fenced by another; nor is one whose brokers were
+        # away: it is their coordinator that timed its transaction out, as often as they crash or are cut off.
         if _dead(gone) and why.code() not in DENIED and not self._outlet.cut_off:
             if now - self._renewed_at < _FENCED_AGAIN:
                 raise FatalBrokerError(

@@ -113,7 +113,7 @@ class ExactlyOnce(KafkaBroker):
             if self._outlet.cut_off:
                 # It forgets a broker that it could not reach and that its first metadata did not name, and its next
                 # transaction then waits for that one for ever, inside a call that no time-out ends (librdkafka 2.16).
-                _log.warning("the producer is replaced: all brokers were away")
+                _log.warning("the producer is replaced: brokers were away")
                 self._replace(careful=self._outlet.careful)
             self._outlet.producer.begin_transaction()
             self._written = True

@@ -79,7 +79,7 @@ class Outlet:
         self._left_behind = False
         # Topic -> a result that was written to it.
         self.written: dict[str, Result] = {}
-        # Whether all brokers were away at some time since it was made.
+        # Whether brokers were away at some time since it was made: all of them, or that of a record, for too long.
         self.cut_off = False
         self.producer = Producer(
             {**settings, **one_by_one, "on_delivery": self._delivery_failed, "error_cb": self._client_error}
@@ -269,6 +269,8 @@ class Outlet:
             _log.warning("a record was not delivered", error=explained(error, message.topic()), code=error.name())
         if error.code() in REFUSED:
             self.refusal = True
+        if error.code() == KafkaError._MSG_TIMED_OUT:  # noqa: SLF001
+            self.cut_off = True
 
     def _careful_delivery(self, event: Event, error: KafkaError | None, message: Message) -> None:
         self._delivery_failed(error, message)

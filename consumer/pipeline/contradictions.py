@@ -222,6 +222,10 @@ def _feature(feature: ColumnFeature | ContentFeature, where: Where) -> list[Find
         return findings + _content(feature, where)
     if isinstance(feature, CategoryFeature):
         return findings + _category(feature, where)
+    # An end may be infinite; NaN is never in order.
+    limits = getattr(feature, "range", None)
+    if limits is not None and not limits[0] <= limits[1]:
+        findings.append(Finding((*where, "range"), "the lowest is above the highest"))
     if isinstance(feature, NumbersFeature):
         return findings + _lengths(feature, where)
     findings += [
@@ -235,9 +239,6 @@ def _feature(feature: ColumnFeature | ContentFeature, where: Where) -> list[Find
         except (ZoneInfoNotFoundError, ValueError, OSError):
             hint = "use an IANA name such as UTC"
             findings.append(Finding((*where, "zone"), f"no such time zone: {feature.zone!r}", hint))
-    # An end may be infinite; NaN is never in order.
-    if isinstance(feature, NumberFeature) and feature.range is not None and not feature.range[0] <= feature.range[1]:
-        findings.append(Finding((*where, "range"), "the lowest is above the highest"))
     if isinstance(feature, NumberFeature) and feature.clip is not None and not feature.clip[0] <= feature.clip[1]:
         findings.append(Finding((*where, "clip"), "the lowest is above the highest"))
     return findings

@@ -100,6 +100,10 @@ class NumbersFeature(Spec, frozen=True, kw_only=True, tag_field="kind", tag="num
     std: Annotated[float | list[float], words("Each is divided by it, after the mean; a list has one for each.")] = (
         1.0
     )
+    range: Annotated[
+        tuple[float, float] | None,
+        words("Lowest and highest that each may be; with one outside it the event is a dead letter."),
+    ] = None
 
 
 class _Content(Spec, frozen=True, kw_only=True):

@@ -36,7 +36,7 @@ def test_a_scale_up_loses_no_batching_window_as_redpanda_connect_4009_did(
     results = side_by_side([partial(_scale, stream, start_worker, rounds(1)) for stream in streams])
     for protocol, (moved, total, outcome) in zip(protocols, results, strict=True):
         missing, doubled = len(outcome.missing), len(outcome.duplicates)
-        note = "an interpreter was made for each partition that came, none for those that stayed"
+        note = "at most one interpreter was made for each partition that came, none for those that stayed"
         survived(Fault("scale-up with windows open", protocol, "exactly_once", moved, total, missing, doubled, note))
         outcome.assert_exactly_once()
         assert moved
@@ -64,7 +64,8 @@ def _scale(stream: Stream, start_worker: StartWorker, times: int) -> tuple[int, 
         wait_until_caught_up(stream)
     first.stop()
     moved = assignments(first) - PARTITIONS
-    assert interpreters(first) == assignments(first)
+    # One for each lane that came, at its first batch: lanes that stay keep theirs, and some go before they had one.
+    assert PARTITIONS <= interpreters(first) <= assignments(first)
     # Two workers more take four partitions, one after the other, and give them back.
     assert 4 * times <= moved <= 6 * times
     assert not first.owned

@@ -83,7 +83,7 @@ def test_a_number_for_an_integer_tensor_needs_a_range(tmp_path: Path) -> None:
     """Since -1 into an embedding silently answers as its last row; categories have theirs."""
     ints = Tensor("x", 0, (-1, 3), "int32")
     (found,) = misfits(tmp_path, inputs=(ints,))
-    assert found.startswith("model.inputs.x[0]: a number for the integer input `x` (int32[?, 3]) needs `range`; ")
+    assert found.startswith("model.inputs.x[0]: kind number for the integer input `x` (int32[?, 3]) needs `range`; ")
     assert misfits(tmp_path, ("field: n,", "field: n, range: [0, 9],"), inputs=(ints,)) == []
 
 

@@ -15,6 +15,7 @@ from consumer.features.number import NumberColumn
 from consumer.features.numbers import NumbersColumn
 from consumer.features.present import PresentColumn
 from consumer.pipeline.features import CategoryFeature, NumberFeature, NumbersFeature, PresentFeature
+from consumer.types import Cause
 from tests.support.pipelines import changed, refused
 
 
@@ -117,6 +118,19 @@ def test_numbers_are_a_vector_of_one_length() -> None:
     assert run(column, [2.0, 6.0])[0] == [[1.0, 1.0]]
 
 
+def test_each_of_several_numbers_is_held_to_the_range() -> None:
+    """Both ends are in it; the first item outside is named, and the row alone falls out."""
+    column = NumbersColumn(NumbersFeature(field="f", length=2, range=(0, 9)))
+    causes: dict[int, Cause] = {}
+    column.numbers([[0.0, 9.0], [5.0, 10.0], [-1.0, 11.0], [1.0]], causes)
+    assert {row: found.message for row, found in causes.items()} == {
+        1: "item 1: 10 is not in 0 to 9",
+        2: "item 0: -1 is not in 0 to 9",
+        3: "a list of 1 numbers, where 2 are needed",
+    }
+    assert causes[1].code == Code.OUT_OF_RANGE
+
+
 @pytest.mark.parametrize(
     "column",
     [
@@ -126,6 +140,7 @@ def test_numbers_are_a_vector_of_one_length() -> None:
         category(vocabulary=["a", 1], one_hot=True),
         category(vocabulary=["a", 1], multi_hot=True),
         NumbersColumn(NumbersFeature(field="f", length=3)),
+        NumbersColumn(NumbersFeature(field="f", length=3, range=(0, 999))),
         PresentColumn(PresentFeature(field="f")),
     ],
 )
