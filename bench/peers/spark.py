@@ -1,0 +1,82 @@
+"""Spark Structured Streaming on one core: Kafka source, mapInPandas, Kafka sink.
+
+spark.apache.org/docs, "Structured Streaming + Kafka Integration Guide" (reading, writing, the checkpoint's folder, by
+which a query goes on where it was; it joins no consumer group) and "Apache Arrow in PySpark", "Map": a function of an
+iterator of frames, so that the model is made once a task. Micro-batches as soon as they are possible, the default.
+
+Promise: the Kafka sink is at least once: "Apache Kafka only supports at least once write semantics ... duplicate records".
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = str(Path(__file__).parents[2])
+sys.path[0] = ROOT
+os.environ["PYTHONPATH"] = ROOT  # for the processes in which Spark runs functions
+
+import pandas as pd
+from pyspark.sql import SparkSession
+
+from bench.peers.call import read_call, say_ready
+from bench.peers.job import ROWS, Job
+
+_JARS = Path(sys.executable).parents[1] / "jars"
+
+job_named = cache(Job)  # a process is used for many tasks
+
+
+class Enricher:
+    """What mapInPandas calls.
+
+    Args:
+        name: of the job.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """Enrich frames of keys and values."""
+        from bench.peers import spark  # noqa: PLC0415 - there, not in a copy of this script, the model is kept
+
+        job = spark.job_named(self._name)
+        for frame in frames:
+            yield pd.DataFrame({"key": frame["key"], "value": job.many(frame["value"].tolist())})
+
+
+def main() -> None:
+    """Run until SIGTERM."""
+    call = read_call(__doc__, no_exactly_once="Spark's Kafka sink is at least once")
+    spark = (
+        SparkSession.builder.master("local[1]")
+        .appName(call.group)
+        .config("spark.jars", ",".join(map(str, sorted(_JARS.glob("*.jar")))))
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.execution.arrow.maxRecordsPerBatch", ROWS)
+        .getOrCreate()
+    )
+    spark.sparkContext.setLogLevel("WARN")
+    source = (
+        spark.readStream.format("kafka")
+        .option("kafka.bootstrap.servers", call.bootstrap)
+        .option("subscribe", call.source)
+        .option("startingOffsets", "earliest")
+        .load()
+    )
+    enriched = source.select("key", "value").mapInPandas(Enricher(call.job), "key binary, value binary")
+    say_ready()
+    query = (
+        enriched.writeStream.format("kafka")
+        .option("kafka.bootstrap.servers", call.bootstrap)
+        .option("topic", call.target)
+        .option("checkpointLocation", str(call.folder / "checkpoint"))
+        .start()
+    )
+    query.awaitTermination()
+
+
+if __name__ == "__main__":
+    main()
