@@ -4,8 +4,8 @@ at_least_once: confluent-kafka's documentation, "Synchronous commits" and "Deliv
 after `flush()` has returned 0 and no delivery callback told of a failure. exactly_once: its example
 `eos_transactions.py`, with the whole group's offsets and one transaction each 100 ms.
 
-Promise: nothing lost, at least or exactly once. A failed delivery or an aborted transaction ends the process: the next
-one reads again from what was committed.
+Promise: nothing lost, at least or exactly once. A failed delivery or an aborted transaction ends the process: the
+next one reads again from what was committed.
 """
 
 import signal

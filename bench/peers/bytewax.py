@@ -1,9 +1,9 @@
 """Bytewax: from topic to topic, in the batches that the source gives.
 
-The repository's docs: "Kafka" (`kop.input`, `kop.output`, errors raised; "Batch Sizes"), "Performance": stateless work on
-many items is `flat_map_batch`, while `collect` keeps state for each key; "Recovery" (`python -m bytewax.recovery`, then a
-snapshot of the offsets each 10 s, the default), without which it starts from the beginning each time. `cli_main` is what
-`python -m bytewax.run` calls. It joins no consumer group, and SIGTERM is not handled.
+The repository's docs: "Kafka" (`kop.input`, `kop.output`, errors raised; "Batch Sizes"), "Performance": stateless
+work on many items is `flat_map_batch`, while `collect` keeps state for each key; "Recovery" (`python -m
+bytewax.recovery`, then a snapshot of the offsets each 10 s, the default), without which it starts from the beginning
+each time. `cli_main` is what `python -m bytewax.run` calls. It joins no consumer group, and SIGTERM is not handled.
 
 Promise: the sink "can support at-least-once processing. Messages from the resume epoch will be duplicated".
 """
@@ -35,9 +35,7 @@ def made(call: Call) -> Dataflow:
 
     def enrich(events: list[KafkaSourceMessage[bytes, bytes]]) -> Iterator[KafkaSinkMessage[bytes, bytes]]:
         records = job.many([event.value for event in events])
-        return (
-            KafkaSinkMessage(key=event.key, value=record) for event, record in zip(events, records, strict=True)
-        )
+        return (KafkaSinkMessage(key=event.key, value=record) for event, record in zip(events, records, strict=True))
 
     flow = Dataflow(call.group.replace(".", "-"))
     source = kop.input("source", flow, brokers=brokers, topics=[call.source], batch_size=ROWS)

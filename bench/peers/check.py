@@ -1,7 +1,8 @@
 """Does each peer do the whole job, and rightly? A real broker, and a few thousand events.
 
 `python -m bench.peers.check [WAY...]` prints a table: of the events, how many records are there, are missing, come
-more than once, are not what they should be; how long it took to the last record, and how it ended when it was told to.
+more than once, are not what they should be; how long it took, starts and all, and how it ended when it was told to.
+With --stops, each is stopped on the way and goes on.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
@@ -31,9 +32,10 @@ ROOT: Final = Path(__file__).parents[2]
 PARTITIONS: Final = 6
 SOURCE: Final = "events"
 PATIENCE: Final = 120.0
+# Longer than a broker waits for a member that was killed.
+QUIET: Final = 60.0
 ENDING: Final = 30.0
-_LOOK_EVERY: Final = 0.2
-_REFUSED: Final = 2
+_LOOK_EVERY: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,23 @@ WAYS: Final[Mapping[str, Way]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What each way is put through.
+
+    Attributes:
+        job: its name.
+        expected: key and record of each event, by its number.
+        stops: how often it is stopped on the way, and started again.
+        by: how.
+    """
+
+    job: str
+    expected: Mapping[int, tuple[bytes, object]]
+    stops: int
+    by: signal.Signals
+
+
+@dataclass(frozen=True, kw_only=True)
 class Found:
     """What came of a run."""
 
@@ -84,16 +103,23 @@ def main() -> int:
     parser.add_argument("ways", nargs="*", metavar="WAY", help=f"a peer, or one of: {'; '.join(WAYS)}")
     parser.add_argument("--job", default="small")
     parser.add_argument("--events", type=int, default=5_000)
+    parser.add_argument("--stops", type=int, default=0, help="stop it so often on the way, and start it again")
+    parser.add_argument("--by", default="TERM", choices=("TERM", "KILL"), help="how to stop it on the way")
     given = parser.parse_args()
     wanted = {name: way for name, way in WAYS.items() if not given.ways or {name, way.peer} & set(given.ways)}
     loaded = list(events(given.job, given.events))
-    expected = answers(given.job, loaded)
+    trial = Trial(
+        job=given.job,
+        expected=answers(given.job, loaded),
+        stops=given.stops,
+        by=signal.Signals[f"SIG{given.by}"],
+    )
     found: dict[str, Found] = {}
     with KafkaBroker() as kafka, tempfile.TemporaryDirectory() as folder:
         kafka.create_topic(SOURCE, PARTITIONS)
         load(kafka.bootstrap, loaded)
         for number, (name, way) in enumerate(wanted.items()):
-            found[name] = run(kafka, way, given.job, expected, Path(folder) / str(number))
+            found[name] = run(kafka, way, trial, Path(folder) / str(number))
             print(f"{name}: {found[name]}", flush=True)
     for line in table(found):
         print(line)
@@ -122,28 +148,42 @@ def load(bootstrap: str, loaded: Sequence[Keyed]) -> None:
         raise SystemExit("the events could not be produced")
 
 
-def run(kafka: KafkaBroker, way: Way, job: str, expected: Mapping[int, tuple[bytes, object]], folder: Path) -> Found:
+def run(kafka: KafkaBroker, way: Way, trial: Trial, folder: Path) -> Found:
     """Run a peer until its output has as many records as there are events, and stop it as a supervisor would."""
     target = f"enriched-{folder.name}"
     kafka.create_topic(target, PARTITIONS)
-    folder.mkdir()
+    state = folder / "state"
+    state.mkdir(parents=True)
     command = [str(environment(way.peer)), str(ROOT / "bench" / "peers" / f"{way.peer}.py")]
     command += ["--bootstrap", kafka.bootstrap, "--input", SOURCE, "--output", target, "--group", f"group-{target}"]
-    command += ["--job", job, "--folder", str(folder), *way.options]
+    command += ["--job", trial.job, "--folder", str(state), *way.options]
+    began = time.monotonic()
+    end = ""
+    for share in range(1, trial.stops + 2):
+        wanted = len(trial.expected) * share // (trial.stops + 1)
+        by = trial.by if share <= trial.stops else signal.SIGTERM
+        end = part(command, folder, lambda: count(kafka.bootstrap, target), wanted, by)
+    found = judged(read_all(kafka.bootstrap, target), trial.expected)
+    return replace(found, seconds=time.monotonic() - began, end=end)
+
+
+def part(command: Sequence[str], folder: Path, there: Callable[[], int], wanted: int, by: signal.Signals) -> str:
+    """Run a peer until there are so many records, or no more come; stop it, and return how it ended."""
     log = folder / "log"
     with log.open("wb") as told:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=told, cwd=folder)
         said = Heard(process)
         try:
             if not said.ready.wait(PATIENCE):
-                raise TimeoutError(f"{way}: not ready after {PATIENCE:g} s:\n{tail(log)}")
-            began = time.monotonic()
-            seconds = until_all_there(kafka.bootstrap, target, len(expected), process, began)
-            end = ended(process)
+                raise TimeoutError(f"{command[1]}: not ready after {PATIENCE:g} s:\n{tail(log)}")
+            until_there(there, wanted, process)
+            end = ended(process, by)
         finally:
             process.kill()
             process.wait()
-    return replace(judged(read_all(kafka.bootstrap, target), expected), seconds=seconds, end=f"{end}{tail(log, 1)}")
+    if "by itself" in end:
+        print(tail(log, 60), file=sys.stderr)
+    return f"{end}{tail(log, 1)}"
 
 
 class Heard:
@@ -160,25 +200,35 @@ class Heard:
                 self.ready.set()
 
 
-def until_all_there(bootstrap: str, target: str, count: int, process: subprocess.Popen[bytes], began: float) -> float:
-    """Wait until a topic has as many records, markers of transactions counted too; return how long it took."""
-    while time.monotonic() - began < PATIENCE and process.poll() is None:
-        if sum(end_offsets(bootstrap, target).values()) >= count and len(read_all(bootstrap, target)) >= count:
-            break
+def count(bootstrap: str, target: str) -> int:
+    """Return how many records a topic has, markers of transactions counted too."""
+    return sum(end_offsets(bootstrap, target).values())
+
+
+def until_there(there: Callable[[], int], wanted: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until there are so many records, or none have come for a while."""
+    began = quiet_since = time.monotonic()
+    before = there()
+    while before < wanted and process.poll() is None:
         time.sleep(_LOOK_EVERY)
-    return time.monotonic() - began
+        now = time.monotonic()
+        found = there()
+        quiet_since = now if found != before else quiet_since
+        before = found
+        if now - quiet_since > QUIET or now - began > PATIENCE:
+            break
 
 
-def ended(process: subprocess.Popen[bytes]) -> str:
-    """Tell a peer to end, and return how it did."""
+def ended(process: subprocess.Popen[bytes], by: signal.Signals) -> str:
+    """Have a peer end, and return how it did."""
     if process.poll() is not None:
         return f"ended by itself with {process.returncode}: "
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(by)
     began = time.monotonic()
     try:
         code = process.wait(ENDING)
     except subprocess.TimeoutExpired:
-        return "killed: SIGTERM did not end it: "
+        return f"{by.name} did not end it: "
     return f"code {code} after {time.monotonic() - began:.1f} s: "
 
 

@@ -1,8 +1,9 @@
 """FastStream on confluent-kafka: a batch subscriber, whose records are published as a batch.
 
-faststream.ag2.ai, "Confluent": "Batch Subscriber" (`batch=True`), "Publishing in Batches" ("Per-Message Attributes with
-`KafkaPublishMessage`", for the keys) and "Consuming Acknowledgements": `AckPolicy.NACK_ON_ERROR` commits on success and
-reads again on error. The default, ACK_FIRST, is "the at most once consuming strategy". `FastStream.run()` ends on SIGTERM.
+faststream.ag2.ai, "Confluent": "Batch Subscriber" (`batch=True`), "Publishing in Batches" ("Per-Message Attributes
+with `KafkaPublishMessage`", for the keys) and "Consuming Acknowledgements": `AckPolicy.NACK_ON_ERROR` commits on
+success and reads again on error. The default, ACK_FIRST, is "the at most once consuming strategy". `FastStream.run()`
+ends on SIGTERM.
 
 Promise: at least once with that policy. It has no transactions.
 """

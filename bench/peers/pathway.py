@@ -1,8 +1,9 @@
 """Pathway: a table read from a topic, a column by a UDF in batches, written to a topic.
 
-pathway.com/developers, "Kafka connectors" (`pw.io.kafka.read` and `write`; raw, with keys that are no primary key, since
-many events share one, and `max_backlog_size`, which its reference says to set where there may be a backlog), "User-Defined
-Functions", "Batch UDFs" (`max_batch_size`) and "Persistence". "It will be run forever until it gets killed."
+pathway.com/developers, "Kafka connectors" (`pw.io.kafka.read` and `write`; raw, with keys that are no primary key,
+since many events share one, and `max_backlog_size`, which its reference says to set where there may be a backlog),
+"User-Defined Functions", "Batch UDFs" (`max_batch_size`) and "Persistence". "It will be run forever until it gets
+killed."
 
 Promise: "at-least-once delivery ... the outputs corresponding to the unclosed transactional batches may duplicate";
 exactly once is for its enterprise edition.

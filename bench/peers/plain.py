@@ -1,11 +1,11 @@
 """confluent-kafka, an event at a time, as its documentation shows a consumer and a producer.
 
 docs.confluent.io, "Apache Kafka Python Client": "Basic poll loop" (a `running` flag, `close()` in the end), "Delivery
-guarantees" and the README's "Producer" (`produce()` with a delivery callback, `poll(0)`), and for offsets `store_offsets`
-with `enable.auto.offset.store` off, which commits in the background what was stored.
+guarantees" and the README's "Producer" (`produce()` with a delivery callback, `poll(0)`), and for offsets
+`store_offsets` with `enable.auto.offset.store` off, which commits in the background what was stored.
 
-Promise: at least once, "by disabling auto commit or storing offsets after processing". What is stored may not have been
-delivered yet: nothing in the documented loop waits for that before it stores.
+Promise: at least once, "by disabling auto commit or storing offsets after processing". What is stored may not have
+been delivered yet: nothing in the documented loop waits for that before it stores.
 """
 
 import signal

@@ -1,12 +1,12 @@
 """Quix Streams, a StreamingDataFrame from topic to topic; with --batched, a sink of its own that predicts in batches.
 
-quix.io/docs/quix-streams, "Processing & Transforming Data" (`sdf.apply(function)`, `sdf.to_topic(topic)`: a function is
-given one value) and, for --batched, "Creating a Custom Sink" (`BatchingSink.write(batch)` when a checkpoint commits). Of
-"Configuration", `processing_guarantee`; `commit_interval` as small as onelane's checkpoint, which its
+quix.io/docs/quix-streams, "Processing & Transforming Data" (`sdf.apply(function)`, `sdf.to_topic(topic)`: a function
+is given one value) and, for --batched, "Creating a Custom Sink" (`BatchingSink.write(batch)` when a checkpoint
+commits). Of "Configuration", `processing_guarantee`; `commit_interval` as small as onelane's checkpoint, which its
 "Exactly-Once producer buffering" recommends where latency matters.
 
-Promise: at least once or exactly once, checkpoints flush sinks and the producer before they commit offsets, and SIGTERM
-ends it safely. A sink is outside of its transactions.
+Promise: at least once or exactly once, checkpoints flush sinks and the producer before they commit offsets, and
+SIGTERM ends it safely. A sink is outside of its transactions.
 """
 
 import sys

@@ -2,49 +2,30 @@
 
 spark.apache.org/docs, "Structured Streaming + Kafka Integration Guide" (reading, writing, the checkpoint's folder, by
 which a query goes on where it was; it joins no consumer group) and "Apache Arrow in PySpark", "Map": a function of an
-iterator of frames, so that the model is made once a task. Micro-batches as soon as they are possible, the default.
+iterator of frames, so that the model is made once. Micro-batches as soon as they are possible, the default.
 
-Promise: the Kafka sink is at least once: "Apache Kafka only supports at least once write semantics ... duplicate records".
+Promise: the Kafka sink is at least once: "Apache Kafka only supports at least once write semantics ... duplicate
+records".
 """
 
 import os
 import sys
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 ROOT = str(Path(__file__).parents[2])
 sys.path[0] = ROOT
-os.environ["PYTHONPATH"] = ROOT  # for the processes in which Spark runs functions
+os.environ |= {
+    "PYTHONPATH": ROOT,
+    "PYSPARK_PYTHON": sys.executable,
+}  # for the processes in which Spark runs functions
 
-import pandas as pd
 from pyspark.sql import SparkSession
 
 from bench.peers.call import read_call, say_ready
-from bench.peers.job import ROWS, Job
+from bench.peers.frames import enriched
+from bench.peers.job import ROWS
 
 _JARS = Path(sys.executable).parents[1] / "jars"
-
-job_named = cache(Job)  # a process is used for many tasks
-
-
-class Enricher:
-    """What mapInPandas calls.
-
-    Args:
-        name: of the job.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __call__(self, frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        """Enrich frames of keys and values."""
-        from bench.peers import spark  # noqa: PLC0415 - there, not in a copy of this script, the model is kept
-
-        job = spark.job_named(self._name)
-        for frame in frames:
-            yield pd.DataFrame({"key": frame["key"], "value": job.many(frame["value"].tolist())})
 
 
 def main() -> None:
@@ -66,10 +47,12 @@ def main() -> None:
         .option("startingOffsets", "earliest")
         .load()
     )
-    enriched = source.select("key", "value").mapInPandas(Enricher(call.job), "key binary, value binary")
+    records = source.select("key", "value").mapInPandas(
+        lambda frames: enriched(frames, call.job), "key binary, value binary"
+    )
     say_ready()
     query = (
-        enriched.writeStream.format("kafka")
+        records.writeStream.format("kafka")
         .option("kafka.bootstrap.servers", call.bootstrap)
         .option("topic", call.target)
         .option("checkpointLocation", str(call.folder / "checkpoint"))
