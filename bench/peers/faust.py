@@ -1,10 +1,10 @@
 """Faust (faust-streaming), an agent that takes up to 512 events at a time.
 
-faust-streaming.github.io, "Streams", `take(max_, within)`: "up to 100 values will be processed within 10 seconds",
-here as `take_events`, since keys are kept; "Topics", `send()`, whose result is awaited for delivery; "Workers", which
-end on SIGTERM by themselves. A batch is acknowledged once the agent asks for the next.
+faust-streaming.github.io, user guide, "Streams", `take(max_, within)`: up to so many values are processed within a
+time; here as `take_events` of the reference, since keys are kept. "Topics", `send()`, whose result is awaited for
+delivery. A worker ends on SIGTERM by itself. A batch is acknowledged once the agent asks for the next.
 
-Promise: `processing_guarantee`, at least once by default, or exactly once.
+Promise: the setting `processing_guarantee`, at least once by default, or exactly once.
 """
 
 import asyncio

@@ -2,11 +2,10 @@
 
 pathway.com/developers, "Kafka connectors" (`pw.io.kafka.read` and `write`; raw, with keys that are no primary key,
 since many events share one, and `max_backlog_size`, which its reference says to set where there may be a backlog),
-"User-Defined Functions", "Batch UDFs" (`max_batch_size`) and "Persistence". "It will be run forever until it gets
-killed."
+"User-Defined Functions", "Batch UDFs" (`max_batch_size`) and "Persistence".
 
-Promise: "at-least-once delivery ... the outputs corresponding to the unclosed transactional batches may duplicate";
-exactly once is for its enterprise edition.
+Promise: "at-least-once delivery": outputs "corresponding to the unclosed transactional batches may duplicate", but
+not where it ends gracefully. By its README, exactly once is for the enterprise version.
 """
 
 import sys

@@ -1,11 +1,12 @@
-"""confluent-kafka, an event at a time, as its documentation shows a consumer and a producer.
+"""confluent-kafka, an event at a time, as its own examples have it.
 
-docs.confluent.io, "Apache Kafka Python Client": "Basic poll loop" (a `running` flag, `close()` in the end), "Delivery
-guarantees" and the README's "Producer" (`produce()` with a delivery callback, `poll(0)`), and for offsets
-`store_offsets` with `enable.auto.offset.store` off, which commits in the background what was stored.
+Its repository's `examples/consumer.py`: poll, process, `store_offsets` with `enable.auto.offset.store` off, which
+commits in the background what was stored, and `close()` "to commit final offsets"; and the README's "Basic Producer
+example": `poll(0)`, `produce()` with a delivery callback that reports, `flush()` in the end. Confluent's guide to the
+client has the flag that ends the loop.
 
-Promise: at least once, "by disabling auto commit or storing offsets after processing". What is stored may not have
-been delivered yet: nothing in the documented loop waits for that before it stores.
+Promise: "Explicitly storing offsets after processing gives at-least once semantics." That what was stored has been
+delivered too is nothing that these examples wait for.
 """
 
 import signal

@@ -4,8 +4,7 @@ spark.apache.org/docs, "Structured Streaming + Kafka Integration Guide" (reading
 which a query goes on where it was; it joins no consumer group) and "Apache Arrow in PySpark", "Map": a function of an
 iterator of frames, so that the model is made once. Micro-batches as soon as they are possible, the default.
 
-Promise: the Kafka sink is at least once: "Apache Kafka only supports at least once write semantics ... duplicate
-records".
+Promise: "Apache Kafka only supports at least once write semantics", so records may be duplicated.
 """
 
 import os
