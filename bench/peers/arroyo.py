@@ -51,10 +51,6 @@ class EnrichingFactory(ProcessingStrategyFactory[KafkaPayload]):  # type: ignore
         unbatch: UnbatchStep[KafkaPayload] = UnbatchStep(Produce(self._producer, self._topic, CommitOffsets(commit)))
         return BatchStep(max_batch_size=ROWS, max_batch_time=_FULL_AT, next_step=RunTask(self._enrich, unbatch))
 
-    def shutdown(self) -> None:
-        """Wait until the producer has sent what it has."""
-        self._producer.close().result()
-
     def _enrich(self, batch: Message[ValuesBatch[KafkaPayload]]) -> ValuesBatch[KafkaPayload]:
         events = batch.payload
         records = self._job.many([event.payload.value for event in events])
