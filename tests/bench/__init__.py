@@ -1,0 +1,1 @@
+"""That the comparison compares like with like."""
