@@ -15,7 +15,7 @@ from tests.support.jars import lock, program
 
 REQUIREMENTS: Final = Path(__file__).parent / "peers" / "requirements"
 CACHE: Final = Path(__file__).parents[1] / ".cache" / "bench"
-PEERS: Final = tuple(sorted(path.stem for path in REQUIREMENTS.glob("*.txt")))
+PEERS: Final = tuple(sorted(path.stem for path in REQUIREMENTS.glob("*.txt") if path.stem != "plots"))
 
 _SPARK_POM: Final = REQUIREMENTS / "spark-pom.xml"
 

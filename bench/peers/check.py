@@ -143,7 +143,12 @@ def load(bootstrap: str, loaded: Sequence[Keyed]) -> None:
     """Produce the events, each key to one partition."""
     producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 20})
     for key, value in loaded:
-        producer.produce(SOURCE, value, key)
+        while True:
+            try:
+                producer.produce(SOURCE, value, key)
+                break
+            except BufferError:
+                producer.poll(0.1)
     if producer.flush(PATIENCE):
         raise SystemExit("the events could not be produced")
 

@@ -62,10 +62,14 @@ def quantise(numbers: Array, tensor: Tensor) -> Array:
     Formula: https://ai.google.dev/edge/litert/models/quantization_spec
     """
     limits = np.iinfo(tensor.dtype)
-    steps = numbers.astype(np.float64) / tensor.scale
-    rounded = np.copysign(np.floor(np.abs(steps) + 0.5), steps)
-    stored: Array = np.clip(rounded + tensor.zero_point, limits.min, limits.max)
-    return stored.astype(tensor.dtype)
+    steps = numbers.astype(np.float64)
+    steps /= tensor.scale
+    stored = np.abs(steps)
+    stored += 0.5
+    np.floor(stored, out=stored)
+    np.copysign(stored, steps, out=stored)
+    stored += tensor.zero_point
+    return stored.clip(limits.min, limits.max, out=stored).astype(tensor.dtype)
 
 
 def dequantise(stored: Array, tensor: Tensor) -> Array:
