@@ -13,7 +13,7 @@ import click
 from consumer.assembly import assemble
 from consumer.cli.options import load_pipeline, moment, pipeline_argument
 from consumer.cli.progress import Progressing, progress
-from consumer.cli.streams import compressed, opened, written
+from consumer.cli.streams import compressed, keep_apart, opened, written
 from consumer.exits import PipelineError
 from consumer.files import FileBroker
 from consumer.operate.figures import Figures
@@ -42,7 +42,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
     "--dead-letters",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     metavar="FILE",
-    help="Where dead letters go, as JSON lines; to stderr by default.",
+    help="Where dead letters go, as JSON lines; to stderr by default. Written as --output is.",
 )
 @click.option(
     "--from-topic",
@@ -79,13 +79,14 @@ def command(
         raise PipelineError("events come from --input or from --from-topic, not from both")
     if (source is None and from_topic is None and sys.stdin is None) or (target is None and sys.stdout is None):
         raise PipelineError("stdin and stdout have to be open")
+    keep_apart([pipeline, source], [target, dead_letters])
     set_up_logs(logging.WARNING)  # stderr is for dead letters
     assembly = assemble(load_pipeline(pipeline, clients=from_topic is not None))
     spec = assembly.file.spec
     figures = Figures(time.monotonic)
     with ExitStack() as stack:
         enter = stack.enter_context
-        dead: BinaryIO = sys.stderr.buffer if dead_letters is None else enter(dead_letters.open("wb"))
+        dead = cast("BinaryIO", sys.stderr.buffer) if dead_letters is None else enter(written(dead_letters))
         out = cast("BinaryIO", sys.stdout.buffer) if target is None else enter(written(target))
         found = enter(_lines(source, spec) if from_topic is None else _sample(spec, from_topic, since, limit))
         broker = FileBroker(enter(progress(found, limit)), out, dead, _form(spec.output_format))

@@ -60,7 +60,7 @@ def written(path: Path) -> Iterator[BinaryIO]:
             yield out
         return
     target = path.resolve()  # a link stays one
-    part = target.with_name(f".{target.name}.part")
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")  # two runs may write one file: the last one's stays
     try:
         with part.open("wb") as raw, _packed(raw, path) as out:
             yield out
@@ -68,6 +68,21 @@ def written(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def keep_apart(read: Iterable[Path | None], written: Iterable[Path | None]) -> None:
+    """See that nothing is written over what is read, nor over what else is written.
+
+    Raises:
+        PipelineError: two of them are one file, by whatever names; names both.
+    """
+    taken: dict[Path, Path] = {path.resolve(): path for path in read if path is not None}
+    for path in written:
+        if path is None or (path.exists() and not path.is_file()):  # a device takes what comes
+            continue
+        other = taken.setdefault(path.resolve(), path)
+        if other is not path:
+            raise PipelineError(f"{path}: would be written over {other}")
 
 
 @contextmanager

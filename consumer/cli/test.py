@@ -1,5 +1,6 @@
 """``onelane test``: the pipeline's cases, without a broker."""
 
+import io
 import itertools
 import os
 from pathlib import Path
@@ -11,7 +12,7 @@ from consumer.cases.judge import Judged, judge
 from consumer.cases.junit import junit
 from consumer.cases.record import record
 from consumer.cli.options import load_pipeline, pipeline_argument
-from consumer.cli.streams import opened
+from consumer.cli.streams import keep_apart, opened, written
 from consumer.exits import PipelineError, RefusedError
 from consumer.pipeline.cases import ENDING, Placed, beside, from_pipeline, read_cases
 from consumer.pipeline.load import PipelineFile
@@ -35,6 +36,7 @@ def command(pipeline: Path, report: Path | None, recorded: Path | None, sample: 
     Ends with 5 where one is not as expected.
     """
     file = load_pipeline(pipeline)
+    keep_apart([pipeline, sample], [report, recorded])
     if recorded is not None or sample is not None:
         _record(file, recorded, sample, limit)
         return
@@ -74,7 +76,7 @@ def _record(file: PipelineFile, recorded: Path | None, sample: Path | None, limi
     if recorded.exists():
         raise PipelineError(f"--record {recorded}: the file exists, and cases are not to be lost")
     enrich = assemble(file).enrichers()().enrich
-    with opened(sample) as (lines, _, _), recorded.open("w", encoding="utf-8") as out:
+    with opened(sample) as (lines, _, _), written(recorded) as raw, io.TextIOWrapper(raw, "utf-8") as out:
         values = (value for line in lines if (value := line.rstrip(b"\r\n")))
         count = record(itertools.islice(values, limit), enrich, file.spec.output.field, out)
     click.echo(f"{recorded}: {count} cases; look through them: what the pipeline says today need not be right")

@@ -12,7 +12,7 @@ import pytest
 from consumer.sources import Sample, newest
 from consumer.types import Event, PlainEvent
 from tests.support.command import ROOT, onelane
-from tests.support.flights import FLIGHTS, flight_values
+from tests.support.flights import FLIGHTS, flight_values, flights_beside
 
 PIPELINE = FLIGHTS / "pipeline.yaml"
 VALUES = flight_values()[:50]
@@ -68,6 +68,39 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     done = onelane("enrich", PIPELINE, "--input", tmp_path / "none", "--output", target)
     assert (done.returncode, target.read_text()) == (2, "kept")
     assert done.stderr.decode() == f"onelane: {tmp_path / 'none'}: can't be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "over"),
+    [
+        (["--output", "events"], "events"),
+        (["--dead-letters", "events"], "events"),
+        (["--output", "link"], "events"),
+        (["--dead-letters", "pipeline.yaml"], "pipeline.yaml"),
+        (["--output", "new", "--dead-letters", "./new"], "new"),
+    ],
+)
+def test_nothing_is_written_over_what_is_read_or_written(arguments: list[str], over: str, tmp_path: Path) -> None:
+    """By whatever name: events and the pipeline file stay as they are."""
+    flights_beside(tmp_path, "")
+    (tmp_path / "events").write_bytes(PLAIN)
+    (tmp_path / "link").symlink_to("events")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    options = [one if one.startswith("--") else str(tmp_path / one) for one in arguments]
+    done = onelane("enrich", tmp_path / "pipeline.yaml", "--input", tmp_path / "events", *options)
+    assert done.returncode == 2
+    assert done.stderr.decode().endswith(f": would be written over {tmp_path / over}\n")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_dead_letters_are_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    """As enriched records are: a run that fails leaves those of an earlier one alone."""
+    letters = tmp_path / "dead.jsonl"
+    letters.write_text("kept")
+    onelane("enrich", PIPELINE, "--input", tmp_path / "none", "--dead-letters", letters)
+    assert letters.read_text() == "kept"
+    onelane("enrich", PIPELINE, "--output", tmp_path / "out", "--dead-letters", letters, stdin=b"{")
+    assert letters.read_bytes().count(b"Malformed") == 1
 
 
 def test_a_pipe_is_written_to_not_replaced(tmp_path: Path) -> None:
