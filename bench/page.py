@@ -49,7 +49,7 @@ def _table(taken: list[dict[str, Any]]) -> Iterator[str]:
             one["way"],
             f"{one['cpu_us']:.1f}",
             f"{one['cpu_us'] / ours:.1f}",
-            f"{one['rate']:,}",
+            f"{one['rate']:,.0f}",
             f"{one['rss_mb']:.0f}",
             f"{one['first']:.1f}",
             one["missing"],

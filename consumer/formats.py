@@ -10,7 +10,7 @@ import msgspec
 from consumer.exits import RefusedError
 from consumer.pipeline.formats import kept_name
 from consumer.pipeline.load import PipelineFile
-from consumer.pipeline.paths import parse
+from consumer.pipeline.paths import is_part, parse
 from consumer.pipeline.spec import Pipeline
 from consumer.records.dialect import Dialect, Rules
 from consumer.records.envelope import Bare, Wire, prefix
@@ -103,9 +103,10 @@ def _json_writer(spec: Pipeline, reader: Reader, predictions: Predictions) -> Wr
 
 def _rules(spec: Pipeline, fields: Mapping[str, Any]) -> Rules:
     output = spec.output
+    read = [*fields, *(name for name in output.keep or () if not is_part(name))]
     as_json = spec.output_format in _TEXT and output.layout != "only"
     return Rules(
-        finite=None if as_json else frozenset(str(parse(field)[0]) for field in fields),
+        finite=None if as_json else frozenset(str(parse(field)[0]) for field in read),
         forbidden=output.field if output.layout == "merge" and output.existing == "dead_letter" else None,
         registry=bool(spec.registry),
         message=spec.input.message or "",

@@ -5,6 +5,7 @@ what it is given is not its own to change or to keep.
 """
 
 import importlib
+import operator
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +38,8 @@ class BadRows(Exception):  # noqa: N818 - it says what it is, in a user's own co
 
     def __init__(self, rows: Mapping[int, str]) -> None:
         super().__init__(f"{len(rows)} rows are of no use")
-        self.rows = dict(rows)
+        # What is no place fails here, inside the hook, and so falls on its rows alone.
+        self.rows = {operator.index(place): why for place, why in rows.items()}
 
 
 class WrongAnswerError(Exception):

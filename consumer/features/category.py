@@ -40,7 +40,6 @@ class CategoryColumn:
         self._index[None] = self._missing
         self.highest = max(self.highest, self._unknown)
         self.width = self.highest + 1 if self._hot else 1
-        self._hots = np.eye(self.width) if feature.one_hot else np.empty((0, 0))
 
     @property
     def indices(self) -> bool:
@@ -56,7 +55,11 @@ class CategoryColumn:
             for row in np.flatnonzero(indices == _NO_ENTRY).tolist():
                 bad.setdefault(row, self._no_entry(values[row]))
                 indices[row] = 0
-        return self._hots[indices.astype(np.intp)] if self._hot else indices
+        if not self._hot:
+            return indices
+        matrix = np.zeros((len(values), self.width))
+        matrix[np.arange(len(values)), indices.astype(np.intp)] = 1
+        return matrix
 
     def samples(self, count: int, random: np.random.Generator) -> list[Any]:
         """Return entries of the vocabulary, as numbers where they can be: another kind may read the field too."""

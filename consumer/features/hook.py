@@ -114,7 +114,8 @@ class HookBlock:
         }
         array = np.asarray(self._function(columns))
         wanted = (len(places), *self._shape)
-        if array.shape != wanted and array.size != np.prod(wanted):
+        # Rows come first: of columns side by side the wrong way round, each event would get its neighbours' values.
+        if array.shape[:1] != wanted[:1] or array.size != np.prod(wanted):
             raise WrongAnswerError(f"returned an array of {list(array.shape)} for {list(wanted)}")
         if array.dtype.kind not in "fiub":
             raise WrongAnswerError(f"returned an array of type {array.dtype}, which is none of numbers")

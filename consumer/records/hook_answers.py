@@ -69,11 +69,13 @@ class HookColumn:
             raise WrongAnswerError(f"returned {plain!r}, which is no {self._type}")
         if not _finite(plain):
             raise WrongAnswerError(f"returned {plain!r}: JSON has no such number")
+        if isinstance(plain, int) and not -(2**63) <= plain < 2**63:
+            raise WrongAnswerError(f"returned {plain!r}, which is more than 64 bits hold")
         return orjson.dumps(plain, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _finite(value: Any) -> bool:  # noqa: ANN401
-    if isinstance(value, float):
+    if isinstance(value, float | np.floating):
         return math.isfinite(value)
     if isinstance(value, dict):
         return all(map(_finite, value.values()))

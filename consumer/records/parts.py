@@ -44,6 +44,8 @@ class Parts:
             bad.setdefault(place, _cause(Code.NOT_UTF8, f"byte {error.start} is not UTF-8", field))
         except msgspec.ValidationError as error:
             bad.setdefault(place, _cause(Code.WRONG_TYPE, str(error), field))
+        except OverflowError:  # a producer may set any time
+            bad.setdefault(place, _cause(Code.BAD_TIME, f"outside the calendar: {part!r} ms", field))
         return None
 
 

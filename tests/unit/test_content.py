@@ -2,6 +2,7 @@
 
 import base64
 import io
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,16 @@ def test_an_image_of_another_size_and_mode_is_made_to_fit() -> None:
     block = ImageBlock(ImageFeature(field="f", size=(2, 4), mode="L"), tensor(2, 4, 1))
     made, _ = run(block, picture(np.full((9, 7, 3), 100)), picture(np.full((9, 7), 100), "JPEG"))
     assert np.abs(made - 100).max() <= 1
+
+
+def test_a_png_that_its_decoder_stumbles_over_is_a_dead_letter() -> None:
+    """Pillow raises IndexError for a colour profile of no bytes: whatever it raises falls on that event alone."""
+    whole = base64.b64decode(picture(np.zeros((8, 8), dtype=np.uint8)))
+    chunk = b"iCCP"
+    evil = whole[:-12] + (0).to_bytes(4) + chunk + zlib.crc32(chunk).to_bytes(4) + whole[-12:]
+    block = ImageBlock(ImageFeature(field="f", size=(8, 8), mode="L"), tensor(8, 8, 1))
+    _, bad = run(block, base64.b64encode(evil).decode(), picture(np.zeros((8, 8), dtype=np.uint8)))
+    assert {row: cause.code for row, cause in bad.items()} == {0: Code.BAD_IMAGE}
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", base64.b64decode(picture([[1]]))[:40], b"GIF89a" + bytes(20)])

@@ -154,6 +154,26 @@ def test_a_hook_that_blames_rows_that_are_not_there_is_not_asked_for_ever() -> N
     assert [(why.code, why.message) for _, why in sorted(bad.items())] == [("HookRefused", "not mine")] * 2
 
 
+def test_places_that_are_none_are_the_hooks_mistake() -> None:
+    """It falls on its rows, not on the worker."""
+
+    def blames(_: Columns) -> Any:  # noqa: ANN401
+        raise BadRows({"first": "no"})  # type: ignore[dict-item]
+
+    _, bad = built(blames, [1, 2])
+    assert [why.code for _, why in sorted(bad.items())] == ["HookFailed"] * 2
+
+
+def test_columns_for_rows_are_refused() -> None:
+    """An answer the wrong way round has as many values, and would give each event some of its neighbours'."""
+
+    def transposed(columns: Columns) -> Any:  # noqa: ANN401
+        return np.array([columns["a"], [2 * value for value in columns["a"]]], dtype="float64")
+
+    _, bad = built(transposed, [1])
+    assert bad[0].message == "the hook returned an array of [2, 1] for [1, 2]"
+
+
 @pytest.mark.parametrize(
     ("kind", "values", "pieces", "codes"),
     [
