@@ -13,7 +13,7 @@ FIELDS: Final = {
     "offset": "the event's offset, in decimal",
     "timestamp": "the event's timestamp in milliseconds since 1970; absent where the event has none",
     "timestamp_type": "create_time or log_append_time",
-    "stage": "where the event fell out: decode, features, invoke, outputs, write",
+    "stage": "where the event fell out: filter, decode, features, invoke, outputs, write",
     "cause": "one of the causes",
     "field": "the field to blame; absent where none is",
     "message": "for a person; at most 500 characters",

@@ -53,6 +53,9 @@ class Expression(msgspec.Struct, frozen=True):
     evaluate: Callable[..., Any]
 
 
+_LINES: Final = re.compile(r"\s*[\r\n]\s*")
+
+
 def compile_expression(text: str) -> Expression:
     """Parse and compile an expression.
 
@@ -61,7 +64,7 @@ def compile_expression(text: str) -> Expression:
     """
     if len(text) > _LONGEST:
         raise ExpressionError(f"longer than {_LONGEST} characters", _LONGEST)
-    marked = _marked(" ".join(text.split()))  # YAML may have folded it
+    marked = _marked(_LINES.sub(" ", text.strip()))  # white space inside quotes stays
     try:
         tree = ast.parse(marked, mode="eval")
     except SyntaxError as error:
@@ -190,11 +193,18 @@ class _Builder:
             self.fields.append(path)
         return ast.Name(f"f{self.fields.index(path)}", ast.Load())
 
+    def _refuse_changed(self, node: ast.expr, name: str) -> None:
+        """Refuse a name that Python's parser reads as another one (it takes the micro sign for a Greek letter)."""
+        if name.encode() not in self._bytes:
+            raise self._refused(node, "a name with characters that have another form", 'write it as event["…"]')
+
     def _path(self, node: ast.expr) -> str:
         match node:
             case ast.Name(id=name):
+                self._refuse_changed(node, name)
                 return name.replace(_AT, "@")
             case ast.Attribute(value=inner, attr=name):
+                self._refuse_changed(node, name)
                 return f"{self._path(inner)}.{name}"
             case ast.Subscript(value=ast.Name(id="event"), slice=ast.Constant(value=str(step))):
                 return f'["{step}"]'

@@ -57,6 +57,9 @@ class HookColumn:
 
     def _pieces(self, outputs: Outputs, places: list[int], rows: int) -> list[bytes]:
         arrays = {name: outputs[name] if len(places) == rows else outputs[name][places] for name in self.tensors}
+        for name, array in arrays.items():  # other fields are made of them too
+            arrays[name] = array.view()
+            arrays[name].flags.writeable = False
         values = list(self._function(arrays))
         if len(values) != len(places):
             raise WrongAnswerError(f"returned {len(values)} values for {len(places)} rows")

@@ -160,13 +160,13 @@ class ProtobufWriter:
         ], bad
 
     def _said(self, answer: Mapping[str, Any]) -> bytes:
-        return _delimited(self._answer(**answer).SerializeToString())
+        return _delimited(self._answer(**answer).SerializeToString(deterministic=True))
 
     def _part(self, decoder: ProtobufDecoder, payload: bytes) -> bytes:
         if self._gives_way in decoder.event.fields_by_name:
             message = decoder.message(payload)
             message.ClearField(self._gives_way)
-            rest: bytes = message.SerializeToString()
+            rest: bytes = message.SerializeToString(deterministic=True)
             return rest
         body = decoder.body(payload)
         return self._event + _delimited(body) if self._event else body

@@ -129,7 +129,8 @@ class _Records:
         entry = field.message_type
         if entry is not None and entry.GetOptions().map_entry:
             value = self._one(entry.fields_by_name["value"]) or _same
-            return lambda items: {_key(key): value(items[key]) for key in items}
+            # Sorted: a map has no order, and in memory another one in each process.
+            return lambda items: {_key(key): value(items[key]) for key in sorted(items)}
         one = self._one(field)
         if not field.is_repeated:
             return one

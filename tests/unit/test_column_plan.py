@@ -144,6 +144,13 @@ def test_a_quantised_tensor_saturates() -> None:
     assert mapped(plan, a=[0.0, 1.0, 1000.0, -1000.0])[0] == {"x": [[-3], [-1], [127], [-128]]}
 
 
+def test_halves_are_rounded_away_from_zero() -> None:
+    """As the quantisation's definition has it; numpy's rint would take them to the even neighbour."""
+    tensor = Tensor("x", 0, (-1, 1), "int8", scale=1.0, zero_point=0)
+    halves = np.array([0.5, 1.5, 2.5, -0.5, -1.5, -2.5], dtype=np.float32)
+    assert quantise(halves, tensor).tolist() == [1, 2, 3, -1, -2, -3]
+
+
 def test_a_quantised_tensor_takes_no_infinity() -> None:
     """What no float32 holds is a dead letter, not the end of the type."""
     plan = ColumnPlan([tensor_plan("uint8", NumberFeature(field="a"), scale=0.5)])

@@ -76,3 +76,17 @@ def test_fields_parts_and_lines() -> None:
     expression = compile_expression("\n @key == 'a@b'\n and @headers['x-y'] == @key and\n user.id > 1\n")
     assert expression.fields == ("@key", "@headers.x-y", "user.id")
     assert expression.evaluate("a@b", "a@b", 2) is True
+
+
+def test_white_space_inside_quotes_stays() -> None:
+    """Around lines it does not matter."""
+    expression = compile_expression("s ==\n  'a  b'")
+    assert (expression.evaluate("a  b"), expression.evaluate("a b")) == (True, False)
+
+
+def test_a_name_that_would_be_read_as_another_is_refused() -> None:
+    """Python takes the micro sign of keyboards for a Greek letter; in quotes it is itself."""
+    for text in ("\u00b5 > 3", "a.\u00b5 > 3"):
+        with pytest.raises(ExpressionError, match="another form"):
+            compile_expression(text)
+    assert compile_expression('event["\u00b5"] > 3').fields == ('["\u00b5"]',)
