@@ -71,7 +71,7 @@ broker: $(VENV)/.dev jars  ## A real broker in the foreground, on localhost:9092
 bench-limit: $(VENV)/.dev jars  ## The worker against a hand-written bare loop, on one real broker in one run
 	@$(VENV)/bin/python -m bench.limit
 
-bench: $(VENV)/.dev jars  ## onelane and nine others, three models, one broker: docs/performance.md and its plots anew
+bench: $(VENV)/.dev jars  ## onelane and nine others, four models, one broker: docs/performance.md and its plots anew
 	@$(VENV)/bin/python -m bench.environments
 	@$(VENV)/bin/python -m bench.compare
 	@$(VENV)/bin/python -m bench.page

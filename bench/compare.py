@@ -25,13 +25,13 @@ from typing import Any, Final
 import msgspec
 import orjson
 import psutil
-from ruamel.yaml import YAML
 
 from bench.environments import environment
 from bench.events import events
 from bench.peers.check import PARTITIONS, ROOT, WAYS, Heard, Way, load, tail
 from bench.peers.job import Job
 from bench.peers.records import differences
+from bench.pipeline_file import write_pipeline
 from tests.support.kafka import STEADY, KafkaBroker
 from tests.support.topics import end_offsets, read_all
 
@@ -53,6 +53,7 @@ class Taken(msgspec.Struct):
     Attributes:
         way: its name.
         job: the job's.
+        events: how many there were.
         cpu_us: CPU an event, in microseconds.
         rate: events a second, from the first to the last.
         rss_mb: the most memory, of all its processes.
@@ -64,6 +65,7 @@ class Taken(msgspec.Struct):
 
     way: str
     job: str
+    events: int
     cpu_us: float
     rate: float
     rss_mb: float
@@ -78,7 +80,6 @@ class Run:
 
     Args:
         command: that starts it.
-        ready: says whether a line that it printed means that it begins to consume.
         folder: of its own.
         core: the number of the core.
     """
@@ -146,16 +147,20 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", help="names of ways; all by default")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--scale", type=float, default=1.0, help="times the usual number of events")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--results", type=Path, help="file; the docs' by default, and none where ways are chosen")
     given = parser.parse_args()
+    if given.results is None and given.ways is None:
+        given.results = RESULTS
     # Of jobs that are not run this time, the last results stay.
     taken: list[Taken] = []
-    if given.results.exists():
+    if given.results is not None and given.results.exists():
         kept = orjson.loads(given.results.read_bytes())["taken"]
         taken = [one for one in msgspec.convert(kept, list[Taken]) if one.job not in given.jobs]
     for job in given.jobs:
         taken += _job(job, int(EVENTS[job] * given.scale), given.rounds, given.ways)
-        made = {"machine": machine(), "events": EVENTS, "taken": taken}
+        if given.results is None:
+            continue
+        made = {"machine": machine(), "taken": taken}
         given.results.write_bytes(orjson.dumps(msgspec.to_builtins(made), option=orjson.OPT_INDENT_2) + b"\n")
 
 
@@ -177,7 +182,7 @@ class _Scene(msgspec.Struct, frozen=True):
 
     def _onelane(self, delivery: str, target: str) -> list[str]:
         self.kafka.create_topic(f"{target}-dead", PARTITIONS)
-        file = pipeline(self.job, self.kafka.bootstrap, target, delivery, self.folder)
+        file = write_pipeline(self.folder, self.job, self.kafka.bootstrap, (SOURCE, target), delivery)
         return [sys.executable, "-m", "consumer", "run", str(file)]
 
     def _peer(self, way: Way, target: str) -> list[str]:
@@ -201,24 +206,6 @@ def _job(job: str, count: int, rounds: int, wanted: list[str] | None) -> list[Ta
                     taken.append(scene.run(name, way, number))
                     print(taken[-1], flush=True)
     return taken
-
-
-def pipeline(job: str, bootstrap: str, target: str, delivery: str, folder: Path) -> Path:
-    """Write the job's pipeline file for one run."""
-    yaml = YAML()
-    source = ROOT / "bench" / "pipelines" / f"{job}.yaml"
-    tree = yaml.load(source)
-    tree["name"], tree["delivery"] = target, delivery
-    tree["input"]["topic"], tree["output"]["topic"], tree["dead_letters"]["topic"] = SOURCE, target, f"{target}-dead"
-    tree["kafka"]["bootstrap.servers"] = bootstrap
-    tree["model"]["path"] = str((source.parent / tree["model"]["path"]).resolve())
-    for features in tree["model"]["inputs"].values():
-        for feature in features if isinstance(features, list) else [features]:
-            if "vocabulary" in feature:
-                feature["vocabulary"] = str((source.parent / feature["vocabulary"]).resolve())
-    path = folder / f"{target}.yaml"
-    yaml.dump(tree, path)
-    return path
 
 
 def _measured(run: Run, name: str, scene: _Scene, target: str) -> Taken:
@@ -249,6 +236,7 @@ def _measured(run: Run, name: str, scene: _Scene, target: str) -> Taken:
     return Taken(
         way=name,
         job=scene.job,
+        events=count,
         cpu_us=round(1e6 * (spent - cpu) / count, 2),
         rate=round(count / max(1e-6, last - ready)),
         rss_mb=round(rss, 1),

@@ -20,9 +20,9 @@ from typing import IO, Final
 import msgspec
 import psutil
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
-from ruamel.yaml import YAML
 
-from bench.bare_loop import CHECKPOINT, FLIGHTS, ROWS
+from bench.bare_loop import FLIGHTS, ROWS
+from bench.pipeline_file import write_pipeline
 from tests.support.kafka import STEADY, KafkaBroker
 from tests.support.topics import lag, wait_until
 
@@ -83,7 +83,8 @@ def onelane(kafka: KafkaBroker, target: str, events: int, core: int, folder: Pat
     """Run the worker until its group has no lag, and stop it as a supervisor would."""
     kafka.create_topic(target, PARTITIONS)
     kafka.create_topic(f"{target}-dead", PARTITIONS, max_message_bytes=1_114_124)
-    command = [sys.executable, "-m", "consumer", "run", str(pipeline(kafka.bootstrap, target, folder))]
+    file = write_pipeline(folder, "small", kafka.bootstrap, ("flights", target), "exactly_once")
+    command = [sys.executable, "-m", "consumer", "run", str(file)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     assert process.stderr is not None  # noqa: S101 - asked for above
 
@@ -122,24 +123,6 @@ def checked(
     if process.returncode or there != events:
         raise SystemExit(f"{target}: code {process.returncode}, {there} of {events} records")
     return Measured(1e6 * seen[0] / events, events / seen[1])
-
-
-def pipeline(bootstrap: str, target: str, folder: Path) -> Path:
-    """Write the example's pipeline file for one run."""
-    yaml = YAML()
-    tree = yaml.load(FLIGHTS / "pipeline.yaml")
-    tree["name"] = target
-    tree["output"]["topic"], tree["dead_letters"]["topic"] = target, f"{target}-dead"
-    tree["batch"]["rows"] = ROWS
-    tree["checkpoint"] = f"{1000 * CHECKPOINT:.0f}ms"
-    tree["kafka"]["bootstrap.servers"] = bootstrap
-    tree["model"]["path"] = str(FLIGHTS / tree["model"]["path"])
-    for tensor in ("carrier", "origin", "dest"):
-        feature = tree["model"]["inputs"][tensor]
-        feature["vocabulary"] = str(FLIGHTS / feature["vocabulary"])
-    path = folder / f"{target}.yaml"
-    yaml.dump(tree, path)
-    return path
 
 
 def count(bootstrap: str, topic: str, expected: int) -> int:

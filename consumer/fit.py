@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from consumer.features import numbers
 from consumer.features.block import Block
 from consumer.features.hook import HookBlock
 from consumer.features.kinds import content_block, make_column
 from consumer.features.matrix import Matrix
 from consumer.features.number import NumberColumn
+from consumer.features.numbers import NumbersColumn
 from consumer.features.plan import ColumnPlan
 from consumer.features.text import TextBlock
 from consumer.hooks import HookError, import_hook, samples_of
@@ -27,8 +27,9 @@ from consumer.pipeline.outputs import (
     TopOutput,
 )
 from consumer.pipeline.spec import Model
-from consumer.records.answers import LabelColumn, NumbersColumn, OutputColumn, OverColumn, TopColumn
+from consumer.records.answers import LabelColumn, OutputColumn, OverColumn, TopColumn
 from consumer.records.answers import NumberColumn as NumberPrediction
+from consumer.records.answers import NumbersColumn as NumbersPrediction
 from consumer.records.hook_answers import HookColumn
 
 _INPUT_TYPES = frozenset({"float32", "float64", "float16", "int8", "uint8", "int16", "int32", "int64", "bool"})
@@ -169,7 +170,7 @@ def _indices(tensor: Tensor, features: list[ColumnFeature], path: Path, *, liste
             "the lowest and highest value that the model knows",
         )
         for place, feature in enumerate(features)
-        if isinstance(column := make_column(feature), NumberColumn | numbers.NumbersColumn) and not column.ranged
+        if isinstance(column := make_column(feature), NumberColumn | NumbersColumn) and not column.ranged
     ]
 
 
@@ -238,7 +239,7 @@ def _output_column(output: TensorOutput) -> OutputColumn:
     if isinstance(output, OverOutput):
         return OverColumn(output.tensor, output.index or 0, output.threshold, output.apply)
     if isinstance(output, NumbersOutput):
-        return NumbersColumn(output.tensor, output.apply)
+        return NumbersPrediction(output.tensor, output.apply)
     if isinstance(output, NumberOutput):
         return NumberPrediction(output.tensor, output.index or 0, output.apply)
     labels = output.labels

@@ -162,7 +162,7 @@ class ImageBlock(_Content):
         except self._unidentified:
             # Pillow's words name an address in memory, and dead letters of one event are to be alike.
             raise _WrongError(Code.BAD_IMAGE, "no PNG or JPEG image") from None
-        except _WrongError:
+        except (_WrongError, MemoryError):  # what is short of memory may go well next time
             raise
         except Exception as error:  # noqa: BLE001 - what a decoder raises on broken bytes has no end (IndexError, too)
             raise _WrongError(Code.BAD_IMAGE, f"a broken image: {' '.join(str(error).split())}") from None

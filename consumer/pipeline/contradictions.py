@@ -223,7 +223,7 @@ def _feature(feature: ColumnFeature | ContentFeature, where: Where) -> list[Find
     if isinstance(feature, CategoryFeature):
         return findings + _category(feature, where)
     # An end may be infinite; NaN is never in order.
-    limits = getattr(feature, "range", None)
+    limits = feature.range if isinstance(feature, NumberFeature | NumbersFeature) else None
     if limits is not None and not limits[0] <= limits[1]:
         findings.append(Finding((*where, "range"), "the lowest is above the highest"))
     if isinstance(feature, NumbersFeature):

@@ -70,7 +70,7 @@ class TranslatingReader:
         return [Translated(row, *one) for row, one in zip(rows, opened, strict=True)], bad
 
     def columns(self, rows: Sequence[Translated]) -> Mapping[str, Sequence[Any]]:
-        """Return one declared field of all rows."""
+        """Return the declared fields of all rows."""
         return self._json.columns([translated.row for translated in rows])
 
 
