@@ -10,6 +10,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
@@ -92,6 +93,9 @@ class _Listener(ThreadingHTTPServer):
         self.address_family = family
         self.pages = pages
         self._places = threading.BoundedSemaphore(_AT_ONCE)
+        # Connections whose request has not come yet, the oldest first.
+        self._silent: dict[socket.socket, None] = {}
+        self._lock = threading.Lock()
         super().__init__(place, _Handler)
 
     def server_bind(self) -> None:
@@ -100,8 +104,10 @@ class _Listener(ThreadingHTTPServer):
         self.server_name, self.server_port = self.socket.getsockname()[:2]
 
     def process_request(self, request: object, client_address: object) -> None:
-        """Wait for a place: each is free again within twice the patience."""
-        self._places.acquire()
+        """Take a place, if need be that of whoever has said nothing for longest: a probe speaks at once."""
+        if not self._places.acquire(blocking=False):
+            self._hang_up_on_one()
+            self._places.acquire()
         try:
             super().process_request(request, client_address)  # type: ignore[arg-type]  # typeshed's private alias
         except BaseException:  # no thread could be started
@@ -114,6 +120,24 @@ class _Listener(ThreadingHTTPServer):
             super().process_request_thread(request, client_address)  # type: ignore[arg-type]  # the same
         finally:
             self._places.release()
+
+    def listening(self, connection: socket.socket) -> None:
+        """Note that a request is waited for."""
+        with self._lock:
+            self._silent[connection] = None
+
+    def heard(self, connection: socket.socket) -> None:
+        """Note that it has come, or will not."""
+        with self._lock:
+            self._silent.pop(connection, None)
+
+    def _hang_up_on_one(self) -> None:
+        with self._lock:
+            oldest = next(iter(self._silent), None)
+            if oldest is not None:
+                del self._silent[oldest]
+                with suppress(OSError):  # it has gone by itself
+                    oldest.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Log what is a bug of ours; a client that went away is none."""
@@ -130,7 +154,11 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         """Take the request's head whole, or nothing: the base class would wait for each byte anew."""
         super().setup()
-        self.rfile = io.BufferedReader(io.BytesIO(_head(self.connection)))
+        self.server.listening(self.connection)
+        try:
+            self.rfile = io.BufferedReader(io.BytesIO(_head(self.connection)))
+        finally:
+            self.server.heard(self.connection)
 
     def handle(self) -> None:
         """Answer, unless the client has gone."""
