@@ -1,8 +1,10 @@
 """The edge to a schema registry: Confluent's API, by confluent-kafka's client.
 
 A registry that is away is nothing that an event could be blamed for. So a worker never waits for it for long: a fetch
-goes on in a thread of its own while the lane that needs it waits and the loop goes round (``NotYetError``). What a
-registry has answered about an id is kept for ever: ids never change their meaning.
+goes on in a thread of its own while the lane that needs it waits and the loop goes round (``NotYetError``).
+
+The schema of an id is kept for ever: ids never change their meaning. That there is none may pass: a follower of the
+registry's leader learns of a schema later. It is asked twice, and again some time later.
 """
 
 import time
@@ -24,6 +26,11 @@ _PATIENCE: Final = 0.25
 # As the brokers are waited for at the start.
 _START: Final = 30.0
 _PAUSE: Final = 0.5
+# As long as a follower may be behind; how long it is believed then that there is no such schema, and that it is not
+# behind: each record of a topic full of junk may name another id.
+_BEHIND: Final = 0.5
+_BELIEVED: Final = 30.0
+_UP_TO_DATE: Final = 5.0
 # Of one request, in seconds.
 _TIMEOUT: Final = 5.0
 
@@ -94,6 +101,9 @@ class SchemaRegistry:
         self._url = str(settings["url"])
         self._patience = patience
         self._fetches: dict[int, Future[Schema]] = {}
+        # When it was found out that there is no schema: of each id, and of any after having asked twice.
+        self._unknown: dict[int, float] = {}
+        self._up_to_date_at = float("-inf")
         try:
             self._client = schema_registry.SchemaRegistryClient(
                 {"timeout": _TIMEOUT, **settings, "max.retries": 0}  # whoever waits here tries again by itself
@@ -107,13 +117,18 @@ class SchemaRegistry:
 
     def schema(self, number: int) -> Schema:
         """Return the schema of an id."""
+        if time.monotonic() - self._unknown.get(number, float("inf")) > _BELIEVED:
+            del self._unknown[number], self._fetches[number]
         if number not in self._fetches:
-            self._fetches[number] = _begun(lambda: self._asked(lambda: self._fetch(number)))
+            self._fetches[number] = _begun(lambda: self._surely(number))
         fetch = self._fetches[number]
         try:
             return fetch.result(self._patience)
         except TimeoutError:
             raise NotYetError(f"the registry at {self._url} has not told yet what schema {number} is") from None
+        except UnknownSchemaError:
+            self._unknown.setdefault(number, time.monotonic())
+            raise
         except (_AwayError, RefusedError) as error:  # refused: a password that was changed, an address that was
             del self._fetches[number]
             raise NotYetError(f"schema {number} can't be had: {error}") from None
@@ -160,6 +175,20 @@ class SchemaRegistry:
             raise RefusedError(words) from None
         except Exception as error:  # noqa: BLE001 - which HTTP client it uses is the registry client's own affair
             raise _AwayError(f"no answer from {self._url}: {str(error) or type(error).__name__}") from None
+
+    def _surely(self, number: int) -> Schema:
+        """Return the schema of an id; that there is none must be said twice, unless it was so a moment ago."""
+        try:
+            return self._asked(lambda: self._fetch(number))
+        except UnknownSchemaError:
+            if time.monotonic() - self._up_to_date_at < _UP_TO_DATE:
+                raise
+        time.sleep(_BEHIND)
+        try:
+            return self._asked(lambda: self._fetch(number))
+        except UnknownSchemaError:
+            self._up_to_date_at = time.monotonic()
+            raise
 
     def _fetch(self, number: int) -> Schema:
         return self._whole(self._client.get_schema(number))

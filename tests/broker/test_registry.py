@@ -93,7 +93,7 @@ def test_references_come_along(
     assert ours.claim(trip, found) == number
 
 
-def test_an_id_that_is_not_there_is_so_for_good(registry: Apicurio, opened: Open) -> None:
+def test_an_id_that_is_not_there_is_told(registry: Apicurio, opened: Open) -> None:
     """The registry has said it."""
     with pytest.raises(UnknownSchemaError, match="999999"):
         opened(registry.url, patience=10).schema(999_999)
@@ -147,7 +147,7 @@ class Answers:
     """A server that gives the same answer to everything, slowly where asked.
 
     Args:
-        status: of HTTP.
+        status: of HTTP; by and by the status and body of `later` instead, one after the other.
         body: what it says.
         after: seconds before it does.
         tls: how it speaks TLS, if it does.
@@ -155,12 +155,17 @@ class Answers:
 
     def __init__(self, status: int, body: bytes, after: float = 0.0, tls: ssl.SSLContext | None = None) -> None:
         self.authorisations: list[str | None] = []
+        self.later: list[tuple[int, bytes]] = []
+        self.answer = (status, body)
         answers = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 answers.authorisations.append(self.headers["Authorization"])
                 time.sleep(after)
+                status, body = answers.answer
+                if answers.later:
+                    answers.answer = answers.later.pop(0)
                 self.send_response(status)
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
@@ -202,6 +207,30 @@ def test_an_answer_that_does_not_speak_of_the_id_decides_nothing(opened: Open, s
     """A proxy's page, a wrong path or a changed password would else turn a topic into dead letters."""
     with Answers(status, body) as server, pytest.raises(NotYetError):
         opened(server.address, patience=10).schema(1)
+
+
+NO_SCHEMA = (404, b'{"error_code":40403,"message":"Schema not found"}')
+A_SCHEMA = (200, json.dumps({"schema": NUMBER.text}).encode())
+
+
+def test_that_there_is_no_schema_is_asked_twice(opened: Open) -> None:
+    """A follower of the registry's leader may be behind: records of a new schema would be dead letters."""
+    with Answers(*NO_SCHEMA) as server:
+        server.later = [A_SCHEMA]
+        assert opened(server.address, patience=10).schema(1).text == NUMBER.text
+
+
+def test_that_there_is_no_schema_is_believed_for_a_while(monkeypatch: pytest.MonkeyPatch, opened: Open) -> None:
+    """No longer: it may be registered meanwhile. Of many ids that are not there, not each is asked twice."""
+    with Answers(*NO_SCHEMA) as server:
+        ours = opened(server.address, patience=10)
+        for number, asked in ((1, 2), (1, 2), (2, 3), (3, 4), (1, 4)):
+            with pytest.raises(UnknownSchemaError):
+                ours.schema(number)
+            assert len(server.authorisations) == asked
+        server.answer = A_SCHEMA
+        monkeypatch.setattr(edge, "_BELIEVED", 0.0)
+        assert ours.schema(1).text == NUMBER.text
 
 
 def test_a_slow_registry_is_not_waited_for_but_its_answer_is_taken(opened: Open) -> None:
