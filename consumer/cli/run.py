@@ -23,7 +23,7 @@ from consumer.operate.figures import Figures
 from consumer.operate.front import Front
 from consumer.operate.http import AddressError, Server
 from consumer.operate.logs import set_up_logs
-from consumer.operate.memory import budget
+from consumer.operate.memory import budget, limit
 from consumer.operate.pulse import Pulse, WatchedInterpreter
 from consumer.operate.watchdog import Watchdog
 from consumer.pipeline.findings import Finding
@@ -155,4 +155,11 @@ def _budget(assembly: Assembly, connection: Connection) -> dict[str, int]:
     spec = assembly.file.spec
     lanes = connection.topics.partitions[spec.input.topic] if spec.model.interpreters == "per_lane" else 1
     made = budget(connection.buffers, OPEN_BYTES, spec.batch.bytes, lanes, assembly.interpreter_bytes())
+    if (most := limit()) is not None and most < made.total:
+        _log.warning(
+            "the container's memory limit is below what this may come to take: raise it, or lower "
+            "queued.max.messages.kbytes, queue.buffering.max.kbytes or batch.bytes",
+            limit=most,
+            budget=made.total,
+        )
     return {"total": made.total, **msgspec.structs.asdict(made)}

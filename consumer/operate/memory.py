@@ -1,7 +1,8 @@
 """What a worker may come to take: added up at the start from settings and the model, and told in the start line."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,9 @@ SMALLEST: Final = 70
 
 _STATUS: Final = Path("/proc/self/statm")
 _PAGE: Final = 4096
+# Of the container's own group, as it sees itself; version 1 writes a huge number for none.
+_LIMITS: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_NO_LIMIT: Final = 1 << 60
 # How many things are made at most to find out what one takes, for how many seconds and bytes; what is added for what
 # does not show.
 _SAMPLES: Final = 16
@@ -97,6 +101,18 @@ def cost(make: Callable[[], object]) -> int:
         kept.append(make())
     made = len(kept) - 1
     return round(_MARGIN * max(0, resident() - before) / made) + _LEAST
+
+
+def limit(files: Iterable[Path] = _LIMITS) -> int | None:
+    """Return the bytes that the container may take (cgroup v2, or v1); None where there is no limit.
+
+    https://docs.kernel.org/admin-guide/cgroup-v2.html, memory.max.
+    """
+    for file in files:
+        with suppress(OSError, ValueError):  # "max" is no limit
+            most = int(file.read_text())
+            return most if most < _NO_LIMIT else None
+    return None
 
 
 def resident() -> int:

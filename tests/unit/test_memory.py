@@ -1,8 +1,11 @@
 """What a worker may come to take."""
 
 import time
+from pathlib import Path
 
-from consumer.operate.memory import OVERHEAD, Buffers, budget, cost, resident
+import pytest
+
+from consumer.operate.memory import OVERHEAD, Buffers, budget, cost, limit, resident
 
 MEBIBYTE = 1024 * 1024
 
@@ -42,3 +45,20 @@ def test_a_process_knows_its_memory() -> None:
     kept = bytearray(b"x" * 30 * MEBIBYTE)
     assert resident() - before > 20 * MEBIBYTE
     assert len(kept) > 0
+
+
+@pytest.mark.parametrize(
+    ("files", "most"),
+    [
+        ({"max": "1073741824\n"}, 1 << 30),
+        ({"max": "max\n"}, None),
+        ({"max": "max\n", "limit": "9223372036854771712\n"}, None),
+        ({"limit": "536870912\n"}, 1 << 29),
+        ({}, None),
+    ],
+)
+def test_the_limit_of_a_container_is_known(files: dict[str, str], most: int | None, tmp_path: Path) -> None:
+    """In both versions of cgroups; where there is none, there is none."""
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert limit((tmp_path / "max", tmp_path / "limit")) == most
