@@ -7,6 +7,7 @@ from confluent_kafka import KafkaException, TopicPartition
 
 from consumer.deadletter.replay import Memory, MemoryFullError
 from consumer.exits import FatalBrokerError, RefusedError
+from consumer.kafka.aside import Aside
 from consumer.kafka.errors import CALL, Patience, WornOutError
 from consumer.kafka.topics import TopicReader, said_plainly
 from consumer.operate.pulse import Pulse
@@ -79,16 +80,21 @@ class ReplayNotes:
         return answer
 
 
-def within_a_minute(call: Callable[[], T], what: str) -> T:
+def within_a_minute(call: Callable[[], T], what: str, aside: Aside | None = None) -> T:
     """Return what a call gives at its first success; a replay may die any time, and need not wait for ever.
+
+    Args:
+        call: it.
+        what: its name.
+        aside: where it is made if it may never return.
 
     Raises:
         KafkaException: the first error that does not pass.
-        FatalBrokerError: the brokers have not answered for a minute.
+        FatalBrokerError: the brokers have not answered for a minute, or a call made aside has not returned.
     """
     try:
-        return Patience(Pulse(_PATIENCE)).until_done(call, what, _PATIENCE)
+        return Patience(Pulse(_PATIENCE)).until_done(call, what, _PATIENCE, aside)
     except WornOutError as error:
         raise FatalBrokerError(
-            f"the brokers have not answered for {_PATIENCE:.0f} s; the same command goes on where this one ends"
+            f"{what}: the brokers do not answer; the same command goes on where this one ends"
         ) from error

@@ -5,7 +5,7 @@ before it reads the notes: nothing is lost, nothing comes twice.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -17,6 +17,7 @@ from consumer.deadletter.reading import Outcome, Reading
 from consumer.deadletter.replay import Memory
 from consumer.deadletter.selection import Span
 from consumer.exits import FatalBrokerError
+from consumer.kafka.aside import Aside
 from consumer.kafka.errors import CALL, reason
 from consumer.kafka.notes import ReplayNotes, within_a_minute
 from consumer.kafka.targets import Failure, Target
@@ -42,13 +43,14 @@ class Replay:
         self._target = target
         # As last committed; where it is found otherwise, another replay has been at work.
         self._noted: dict[int, str] = {}
+        self._aside = Aside()
 
     def open(self) -> None:
         """Take over from whichever replay was there before: what it left open is aborted, what it does fails."""
         with said_plainly("no transactions"):
             self._target.open()
             producer = self._target.producer
-            within_a_minute(lambda: producer.init_transactions(CALL), "init_transactions")
+            self._call(lambda: producer.init_transactions(CALL), "init_transactions")
 
     def forget(self, bounds: Mapping[int, Span]) -> None:
         """Forget what was replayed."""
@@ -93,8 +95,8 @@ class Replay:
         producer, metadata = self._target.producer, self._notes.metadata()
         producer.begin_transaction()
         told = self._target.write(letters)
-        within_a_minute(lambda: producer.send_offsets_to_transaction(offsets, metadata, CALL), "send offsets")
-        within_a_minute(lambda: producer.commit_transaction(CALL), "commit transaction")
+        self._call(lambda: producer.send_offsets_to_transaction(offsets, metadata, CALL), "send offsets")
+        self._call(lambda: producer.commit_transaction(CALL), "commit transaction")
         return told
 
     def _undo(self, error: Exception) -> Failure:
@@ -128,10 +130,13 @@ class Replay:
         """Abort; where the producer dies of it, as after a record that was refused, the next one's start does it."""
         producer = self._target.producer
         try:
-            within_a_minute(lambda: producer.abort_transaction(CALL), "abort transaction")
+            self._call(lambda: producer.abort_transaction(CALL), "abort transaction")
         except KafkaException as error:
             if not _dead(reason(error)):
                 raise FatalBrokerError(f"what was written can't be undone: {reason(error).str()}") from error
+
+    def _call(self, call: Callable[[], None], what: str) -> None:
+        within_a_minute(call, what, self._aside)
 
 
 def _dead(error: KafkaError) -> bool:
