@@ -58,10 +58,10 @@ class KafkaBroker(ABC):
         self._group = group
         self._pulse = pulse
         self._patience = Patience(pulse)
-        self._make_outlet = make_outlet
-        self._outlet = make_outlet(False)  # noqa: FBT003 - a callback's argument
         # Partition -> what is committed: offset and note.
         self._committed: dict[int, tuple[int, str]] = {}
+        self._make_outlet = make_outlet
+        self._outlet = make_outlet(False)  # noqa: FBT003 - a callback's argument
         # (partition, offset) of events whose enriched record the broker refused, and why.
         self._refused: dict[tuple[int, int], KafkaError] = {}
         # Partition -> the offset after the last event written since the last checkpoint; after a refusal, where what
@@ -84,7 +84,7 @@ class KafkaBroker(ABC):
         with self._pulse.within(Doing.BROKER), _final("reading"):
             events = self._group.poll(until, limit)
             if self._group.came:
-                self._patience.until_done(self._outlet.count_partitions, "partition counts")
+                self._count_partitions()
         return events
 
     def positions(self) -> Positions:
@@ -103,6 +103,8 @@ class KafkaBroker(ABC):
             raise AbortedError(_NOT_REWOUND)
         try:
             with self._pulse.within(Doing.BROKER):
+                if not self._outlet.counted:
+                    self._count_partitions()
                 self._begin()
                 if results:  # of one partition, as a lane writes them
                     last = results[-1].event
@@ -148,13 +150,13 @@ class KafkaBroker(ABC):
         with self._pulse.within(Doing.BROKER), _final("going back to what is committed"):
             try:
                 positions, notes = self._group.committed()
+                self._group.seek(positions)
             except KafkaException as error:
                 if reason(error).code() not in REBALANCED:
                     raise
                 return {}, {}
-            self._group.seek(positions)
             # The output topic may have been made anew, which can be why this is asked for.
-            self._patience.until_done(self._outlet.count_partitions, "partition counts")
+            self._count_partitions()
         self._note_committed(positions, notes)
         self._undone = False
         return positions, notes
@@ -321,6 +323,9 @@ class KafkaBroker(ABC):
     def _replace(self, *, careful: bool) -> None:
         self._outlet.close()
         self._outlet = self._make_outlet(careful)
+        self._count_partitions()
+
+    def _count_partitions(self) -> None:
         self._patience.until_done(self._outlet.count_partitions, "partition counts")
 
     def _commit_alone(self, changed: Positions) -> bool:

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, ResourceType
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, OffsetSpec, ResourceType
 
 from consumer.deadletter.headers import ROOM
 from consumer.exits import FatalBrokerError, RefusedError, StoppedError
@@ -89,6 +89,35 @@ def _find(
 def ask_limits(settings: Mapping[str, Any], names: list[str]) -> dict[str, int]:
     """Return max.message.bytes by topic as it is now; empty where the brokers don't tell."""
     return _limits(AdminClient(dict(settings)), names)
+
+
+def open_partitions(settings: Mapping[str, Any], topics: Mapping[str, int], since: float) -> list[tuple[str, int]]:
+    """Return the partitions in which a transaction is open whose first record is not older than a time.
+
+    What is stable of such a partition ends before its end (KIP-98).
+
+    Args:
+        settings: of the admin client.
+        topics: how many partitions each has.
+        since: the time, in seconds since 1970.
+
+    Raises:
+        KafkaException: the brokers don't tell.
+    """
+    admin = AdminClient(dict(settings))
+    places = [TopicPartition(topic, partition) for topic, count in topics.items() for partition in range(count)]
+
+    def offsets(what: OffsetSpec, level: IsolationLevel) -> list[int]:
+        answers = admin.list_offsets(dict.fromkeys(places, what), isolation_level=level, request_timeout=_CALL)
+        return [answers[place].result().offset for place in places]
+
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client's own
+    then = OffsetSpec.for_timestamp(int(1000 * since))
+    stable = offsets(latest, IsolationLevel.READ_COMMITTED)
+    ends = offsets(latest, IsolationLevel.READ_UNCOMMITTED)
+    begun = offsets(then, IsolationLevel.READ_UNCOMMITTED)  # less than 0 where nothing is as young
+    found = zip(places, begun, stable, ends, strict=True)
+    return [(place.topic, place.partition) for place, first, open_, end in found if 0 <= first <= open_ < end]
 
 
 def _metadata(admin: AdminClient, where: str, stopping: Callable[[], bool], last_words: list[str]) -> ClusterMetadata:

@@ -1,14 +1,17 @@
 """From a pipeline to a broker that is ready to join: checks, settings, group, outlet."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import confluent_kafka
 import msgspec
 
 from consumer.exits import PipelineError
+from consumer.kafka.aside import Aside, StuckError
 from consumer.kafka.broker import KafkaBroker
-from consumer.kafka.checks import Topics, ask_limits, check_topics
+from consumer.kafka.checks import Topics, ask_limits, check_topics, open_partitions
 from consumer.kafka.delivery import AtLeastOnce, ExactlyOnce
 from consumer.kafka.errors import Patience, reason
 from consumer.kafka.group import Group
@@ -49,9 +52,15 @@ def connect(
     try:
         settings = _logged(client_settings(spec, instance, None))
         topics = check_topics(spec, settings.admin, stopping)
-        kind = ExactlyOnce if spec.delivery == "exactly_once" else AtLeastOnce
         group = Group(settings.consumer, spec.input.topic, spec.input.start, Patience(pulse))
-        broker = kind(group, Outlets(spec, instance, provenance, topics, pulse), pulse)
+        outlets = Outlets(spec, instance, provenance, topics, pulse)
+        broker: KafkaBroker
+        if spec.delivery == "exactly_once":
+            outputs = {topic: topics.partitions[topic] for topic in (spec.output.topic, spec.dead_letters.topic)}
+            find_open = partial(open_partitions, settings.admin, outputs)
+            broker = ExactlyOnce(group, outlets, pulse, find_open)
+        else:
+            broker = AtLeastOnce(group, outlets, pulse)
     except confluent_kafka.KafkaException as error:
         raise PipelineError(f"kafka: librdkafka refuses a setting: {reason(error).str()}") from error
     versions: dict[str, str] = {
@@ -108,7 +117,9 @@ class Outlets:
         """Learn of limits that were changed meanwhile: what is too large by now would be refused for ever."""
         if self._limits:
             admin = _logged(client_settings(self._spec, self._instance, None)).admin
-            self._limits = ask_limits(admin, list(self._limits)) or self._limits
+            with suppress(StuckError):  # against brokers that stand still
+                limits = Aside().run(lambda: ask_limits(admin, list(self._limits)), lambda _: None)
+                self._limits = limits or self._limits
 
 
 def _logged(settings: ClientSettings) -> ClientSettings:

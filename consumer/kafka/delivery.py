@@ -1,7 +1,7 @@
 """The two ways to deliver: exactly once, in transactions; at least once, flushed and then committed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -12,9 +12,9 @@ from consumer.broker import AbortedError, AbortKind, Assignment
 from consumer.exits import FatalBrokerError
 from consumer.kafka.aside import Aside
 from consumer.kafka.broker import KafkaBroker
-from consumer.kafka.errors import CALL, DENIED, LeftBehindError, WornOutError, explained, reason
+from consumer.kafka.errors import CALL, DENIED, REBALANCED, LeftBehindError, WornOutError, explained, reason
 from consumer.kafka.group import Group
-from consumer.kafka.outlet import Outlet
+from consumer.kafka.outlet import Outlet, Place
 from consumer.operate.pulse import Pulse
 from consumer.types import Positions, Result
 
@@ -36,13 +36,23 @@ class ExactlyOnce(KafkaBroker):
         group: not joined yet.
         make_outlet: makes an outlet; true asks for a careful one.
         pulse: knows when the worker is in here.
+        find_open: tells where a transaction is open that began at a time (seconds since 1970) or later.
         aside: where calls are made that may never return.
     """
 
     def __init__(
-        self, group: Group, make_outlet: Callable[[bool], Outlet], pulse: Pulse, aside: Aside | None = None
+        self,
+        group: Group,
+        make_outlet: Callable[[bool], Outlet],
+        pulse: Pulse,
+        find_open: Callable[[float], Sequence[Place]],
+        aside: Aside | None = None,
     ) -> None:
         self._make_bare = make_outlet
+        self._find_open = find_open
+        # When the first transaction began that may not have been committed; what one was to commit, while it does.
+        self._since = float("inf")
+        self._committing: dict[int, int] = {}
         # What was written by producers that died with their transactions.
         self._left_open: dict[str, Result] = {}
         self._aside = aside or Aside()
@@ -89,23 +99,45 @@ class ExactlyOnce(KafkaBroker):
     def _sweep(self, outlet: Outlet) -> None:
         """Abort, in a transaction of its own, what one before it may have left open wherever it wrote.
 
-        A broker that is killed and comes back once a transaction has timed out may take it for aborted and write no
-        markers (Apache Kafka 4.4, seen where it is the only one). A marker ends all that its producer id has open in
-        a partition: the next commit would commit what was to be aborted too, and double it.
+        A broker that is killed and comes back may take the transaction for ended and write no markers (Apache Kafka
+        4.4, seen where it is the only one). A marker ends all that its producer id has open in a partition: the next
+        commit would commit what was to be aborted too, and double it. What was to be committed is left to that one.
+
+        Raises:
+            WornOutError: it may not be aborted everywhere; to be tried again with another producer.
         """
         producer, metadata = outlet.producer, self._group.metadata(member=False)
         # Never committed: any offset will do.
         offsets = self._group.offsets({partition: mark[0] for partition, mark in self._committed.items()} or {0: 0})
-        producer.begin_transaction()
-        self._patience.until_done(partial(outlet.repeat, self._left_open), "writing what is to be aborted", _WORN_OUT)
         try:
+            if self._was_committed():
+                self._nothing_open()
+                return
+            find = partial(self._find_open, self._since)
+            places = self._patience.until_done(find, "open transactions", _WORN_OUT, self._aside)
+            producer.begin_transaction()
+            outlet.fill(self._left_open, places)
             self._call(outlet, partial(producer.send_offsets_to_transaction, offsets, metadata, CALL), "send offsets")
-        except KafkaException as error:  # the group may not know this member any more: the marker comes all the same
-            if not reason(error).txn_requires_abort():
-                raise
+        except KafkaException as error:
+            why = reason(error)
+            # The group may not know this member any more: the marker comes all the same.
+            if why.code() not in REBALANCED:
+                raise error if why.fatal() else WornOutError(why) from error
         self._call(outlet, partial(producer.abort_transaction, CALL), "abort transaction")
+        self._nothing_open()
+        _log.info("what the brokers may have left open is aborted", partitions=places)
+
+    def _was_committed(self) -> bool:
+        """Return whether the commit in which a producer died was made all the same: its offsets tell."""
+        if not self._committing:
+            return False
+        positions, _ = self._group.committed(_WORN_OUT)
+        return any(positions.get(partition) == offset for partition, offset in self._committing.items())
+
+    def _nothing_open(self) -> None:
         self._left_open.clear()
-        _log.info("what the brokers may have left open is aborted")
+        self._committing.clear()
+        self._since = float("inf")
 
     def _begin(self) -> None:
         if not self._written:
@@ -114,8 +146,11 @@ class ExactlyOnce(KafkaBroker):
                 # It forgets a broker that it could not reach and that its first metadata did not name, and its next
                 # transaction then waits for that one for ever, inside a call that no time-out ends (librdkafka 2.16).
                 _log.warning("the producer is replaced: brokers were away")
+                self._left_open |= self._outlet.written
                 self._replace(careful=self._outlet.careful)
             self._outlet.producer.begin_transaction()
+            self._since = min(self._since, time.time())
+            self._committing.clear()
             self._written = True
 
     def _finish(self, changed: Positions) -> bool:
@@ -123,7 +158,10 @@ class ExactlyOnce(KafkaBroker):
         # The consumer is asked here: inside a rebalance callback, it answers no other thread than that of the poll.
         offsets, metadata = self._group.offsets(changed), self._group.metadata()
         self._call(outlet, partial(producer.send_offsets_to_transaction, offsets, metadata, CALL), "send offsets")
+        self._committing = dict(changed)
         self._call(outlet, partial(producer.commit_transaction, CALL), "commit transaction")
+        outlet.written.clear()
+        self._nothing_open()
         return True
 
     def _discard(self) -> None:

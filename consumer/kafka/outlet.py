@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from consumer.broker import AbortedError, AbortKind
 from consumer.deadletter.causes import Code, clipped
 from consumer.deadletter.headers import encode, own_headers
+from consumer.kafka.aside import Aside, StuckError
 from consumer.kafka.errors import PURGED, REFUSED, explained, reason
 from consumer.operate.logs import Seldom
 from consumer.operate.pulse import Wait
@@ -31,6 +32,11 @@ _NEAR: Final = 64 * 1024
 _HEADER_OVERHEAD: Final = 10
 _QUEUE_WAIT: Final = 0.1
 _METADATA: Final = 10.0
+_CLOSING: Final = 5.0
+
+
+# A topic and a partition of it.
+Place = tuple[str, int]
 
 
 class Outputs(msgspec.Struct, frozen=True):
@@ -77,7 +83,9 @@ class Outlet:
         self.refusal = False
         self._keep_enriched = self._keep_dead = False
         self._left_behind = False
-        # Topic -> a result that was written to it.
+        # Whether the partitions of all topics are known.
+        self.counted = False
+        # Topic -> a result that was written to it and has not been committed.
         self.written: dict[str, Result] = {}
         # Whether brokers were away at some time since it was made: all of them, or that of a record, for too long.
         self.cut_off = False
@@ -88,12 +96,14 @@ class Outlet:
     def count_partitions(self) -> None:
         """Find out which topics have as many partitions as the input: there, an event's number is kept.
 
-        A partition that a topic lacks would be accepted by ``produce`` and fail much later.
+        A partition that a topic lacks would be accepted by ``produce`` and fail much later. While one is gone, none
+        are counted; what is written then fails, and they are counted anew before anything is written again.
         """
-        counts = {
-            topic: self._partitions(topic)
-            for topic in (self._outputs.input, self._outputs.enriched, self._outputs.dead)
-        }
+        names = (self._outputs.input, self._outputs.enriched, self._outputs.dead)
+        counts = {topic: self._partitions(topic) for topic in names}
+        self.counted = all(counts.values())
+        if not self.counted:
+            return
         inputs = counts[self._outputs.input]
         kept = (counts[self._outputs.enriched] == inputs, counts[self._outputs.dead] == inputs)
         if kept != (self._keep_enriched, self._keep_dead) and not all(kept):
@@ -151,14 +161,26 @@ class Outlet:
             return passed
         return None
 
-    def repeat(self, written: Mapping[str, Result]) -> None:
-        """Write each result to all partitions of its topic, and wait till it is there or refused."""
-        for topic, result in written.items():
-            event = result.event
-            value = result.value if type(result) is Enriched else event.value()
-            for partition in range(self._partitions(topic)):
-                self._send(topic, value, event, partition, None)
-        self.producer.flush(_METADATA)
+    def fill(self, written: Mapping[str, Result], places: Sequence[Place]) -> None:
+        """Write results again, to be aborted, and wait till the brokers have them, but for what they refuse.
+
+        Args:
+            written: one by topic.
+            places: where each of them is to be.
+
+        Raises:
+            KafkaException: the brokers may not have them.
+        """
+        for topic, partition in places:
+            if (result := written.get(topic)) is not None:
+                value = result.value if type(result) is Enriched else result.event.value()
+                self.producer.produce(topic, value, result.event.key(), partition)
+        left = self.producer.flush(_METADATA)
+        failed, _ = self.take_failure()
+        if failed is not None and failed.code() not in REFUSED:
+            raise KafkaException(failed)
+        if left:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{left} records were not sent"))  # noqa: SLF001
 
     def _write_with_care(self, result: Enriched, refused: Mapping[tuple[int, int], KafkaError]) -> DeadLetter | None:
         """Write an enriched record that has headers, may be too large, or may have been refused before.
@@ -201,6 +223,12 @@ class Outlet:
         if self._left_behind:
             return
         self.producer.purge()
+        # Against brokers that stand still it was seen to take six minutes, whatever there is left to send.
+        with suppress(StuckError):
+            Aside(leave=_CLOSING).run(self._close, lambda _: None)
+        self._left_behind = True
+
+    def _close(self) -> None:
         # A producer that is dead for good says so once more, from the flush inside or in a warning; then it is gone.
         with suppress(KafkaException), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
@@ -258,6 +286,7 @@ class Outlet:
         return size > self._limit
 
     def _partitions(self, topic: str) -> int:
+        """Return how many a topic has; none while it is gone."""
         return len(self.producer.list_topics(topic, timeout=_METADATA).topics[topic].partitions)
 
     def _delivery_failed(self, error: KafkaError | None, message: Message) -> None:

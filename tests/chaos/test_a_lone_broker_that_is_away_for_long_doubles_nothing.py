@@ -27,6 +27,8 @@ def test_a_lone_broker_that_is_away_for_long_doubles_nothing(
         stream = open_stream(brokers=broker)  # whose transactions time out after 3 s
         with Work(stream, start_worker(stream)) as work:
             for turn in range(times):
+                # Right after a commit, while its markers are written, or at some time in the next transaction.
+                time.sleep(turn % 3 * 0.037)
                 broker.kill()
                 time.sleep(3 + turn % 4)  # how long it is away is what is tested
                 broker.restart()

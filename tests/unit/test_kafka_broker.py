@@ -1,6 +1,7 @@
 """The way from librdkafka's errors to rewinds, without a broker: group and producer are played."""
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from consumer.kafka import delivery
 from consumer.kafka.aside import Aside
 from consumer.kafka.broker import KafkaBroker
 from consumer.kafka.delivery import AtLeastOnce, ExactlyOnce
-from consumer.kafka.errors import Patience
+from consumer.kafka.errors import Patience, WornOutError
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet
 from consumer.operate.pulse import Doing, Pulse
@@ -33,6 +34,7 @@ class FakeGroup:
         self.commits: list[dict[int, int]] = []
         self.refuses: KafkaError | None = None
         self.notes: dict[int, str] = {}
+        self.stand: Positions = {0: 0, 1: 0}
 
     def note(self, partition: int) -> str:
         """Return what goes with a partition's offset."""
@@ -53,9 +55,10 @@ class FakeGroup:
         del member
         assert threading.current_thread() is threading.main_thread()
 
-    def committed(self) -> tuple[Positions, Notes]:
+    def committed(self, limit: float = 0) -> tuple[Positions, Notes]:
         """Return where both stand."""
-        return {0: 0, 1: 0}, {}
+        del limit
+        return self.stand, {}
 
     def seek(self, positions: Positions) -> None:
         """Go there."""
@@ -99,12 +102,14 @@ class FakeOutlet:
         self.refusal = self.careful = self.cut_off = False
         self.refused: dict[tuple[int, int], KafkaError] = {}
         self.left_behind = False
+        self.counted = True
         self.written: dict[str, Result] = {}
 
-    def repeat(self, written: dict[str, Result]) -> None:
-        """Write to each topic that was written to."""
-        for topic in written:
-            getattr(self.producer, f"write_to_{topic}")()
+    def fill(self, written: dict[str, Result], places: Sequence[tuple[str, int]]) -> None:
+        """Write what was written to a topic again."""
+        for topic, _ in places:
+            if topic in written:
+                getattr(self.producer, f"write_to_{topic}")()
 
     def write(self, results: Sequence[Result], refused: object) -> list[Result]:
         """Take all."""
@@ -144,11 +149,18 @@ class Scene:
         self.failures: dict[str, KafkaError] = {}
         self.outlets: list[FakeOutlet] = []
         self.cut_off = False
-        more: dict[str, Any] = {"aside": Aside(leave=0.05)} if kind is ExactlyOnce else {}
+        self.since: list[float] = []
+        more: dict[str, Any] = {}
+        if kind is ExactlyOnce:
+            more = {"find_open": self._find_open, "aside": Aside(leave=0.05)}
         self.broker = kind(cast("Group", self.group), self._outlet, Pulse(60), **more)
         self.broker._committed.update({0: (0, ""), 1: (0, "")})
         self.calls.clear()
         self.failures.update(failures)
+
+    def _find_open(self, since: float) -> list[tuple[str, int]]:
+        self.since.append(since)
+        return [("out", 0)]
 
     def _outlet(self, careful: bool) -> Outlet:  # noqa: FBT001
         self.outlets.append(FakeOutlet(FakeProducer(self.calls, self.failures)))
@@ -218,7 +230,8 @@ def test_what_a_dead_producer_may_have_left_open_is_aborted_before_anything_else
 
 def test_offsets_that_the_group_does_not_take_stop_no_sweep() -> None:
     """The group may have dropped this member: the marker that ends what is pending comes with the abort."""
-    scene = Scene(ExactlyOnce, begin_transaction=FENCED, send_offsets_to_transaction=ABORTABLE)
+    unknown = KafkaError(KafkaError.UNKNOWN_MEMBER_ID, "who?", txn_requires_abort=True)
+    scene = Scene(ExactlyOnce, begin_transaction=FENCED, send_offsets_to_transaction=unknown)
     scene.outlets[-1].written = {"out": RESULTS[0]}
     with pytest.raises(AbortedError):
         scene.broker.write(RESULTS)
@@ -234,6 +247,55 @@ def test_a_sweep_is_tried_again_once_brokers_that_went_away_are_back(monkeypatch
     with pytest.raises(AbortedError):
         scene.broker.write(RESULTS)
     assert scene.calls.count("write_to_out") == scene.calls.count("abort_transaction") == 2
+
+
+@pytest.mark.parametrize("call", ["write_to_out", "send_offsets_to_transaction"])
+def test_a_sweep_that_may_not_be_everywhere_is_made_again(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no broker has taken is ended by no marker; so it is with offsets that no transaction was begun for."""
+    monkeypatch.setattr(delivery, "_DENIED_PAUSE", 0)
+    scene = Scene(ExactlyOnce, begin_transaction=FENCED, **{call: ABORTABLE})
+    scene.outlets[-1].written = {"out": RESULTS[0]}
+    cast("ExactlyOnce", scene.broker)._joined = True
+    with pytest.raises(AbortedError):
+        scene.broker.write(RESULTS)
+    assert (scene.calls.count("write_to_out"), scene.calls.count("abort_transaction")) == (2, 1)
+    assert scene.calls[-2:] == ["abort_transaction", "init_transactions"]
+
+
+def test_what_was_committed_is_not_aborted_by_a_sweep() -> None:
+    """Its markers may be missing too; the offsets tell what it came to, and the next commit ends it."""
+    scene = Scene(ExactlyOnce, commit_transaction=FENCED)
+    scene.broker.write(RESULTS)
+    scene.outlets[-1].written = {"out": RESULTS[0]}
+    scene.group.stand = {0: 1, 1: 1}
+    scene.calls.clear()
+    with pytest.raises(AbortedError):
+        scene.broker.checkpoint({0: 1, 1: 1})
+    assert scene.calls == [
+        "send_offsets_to_transaction",
+        "commit_transaction",
+        "init_transactions",
+        "init_transactions",
+    ]
+
+
+def test_a_sweep_looks_for_what_began_after_the_last_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was committed before may still wait for its markers: an abort would lose it."""
+    now = [100.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    scene = Scene(ExactlyOnce)
+    scene.broker.write(RESULTS)
+    now[0] = 200.0
+    scene.outlets[-1].written = {"out": RESULTS[0]}
+    scene.broker.checkpoint({0: 1, 1: 1})
+    assert scene.outlets[-1].written == {}
+    now[0] = 300.0
+    scene.broker.write(RESULTS)
+    scene.outlets[-1].written = {"out": RESULTS[0]}
+    scene.failures["send_offsets_to_transaction"] = FENCED
+    with pytest.raises(AbortedError):
+        scene.broker.checkpoint({0: 2, 1: 2})
+    assert scene.since == [300.0]
 
 
 def test_what_was_written_of_lost_partitions_is_undone() -> None:
@@ -291,34 +353,55 @@ def test_another_try_is_no_standstill() -> None:
         assert pulse.stuck
 
 
-class Told:
-    """Hears of waits for the broker."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def waits(self, what: str) -> None:
-        """Another try."""
-        self.lines.append(what)
-
-    def answered(self) -> None:
-        """No longer."""
-        self.lines.append("answered")
-
-
 def test_an_error_that_is_no_more_waiting_ends_the_wait() -> None:
     """Else the probes would show a wait for ever, though the worker has gone on by another way."""
-    told = Told()
-    answers = iter([KafkaError(KafkaError._TIMED_OUT), ABORTABLE, ABORTABLE])
+    pulse = Pulse(60)
+    answers = iter([KafkaError(KafkaError._TIMED_OUT), ABORTABLE])
+    waits: list[object] = []
 
     def call() -> None:
+        waits.append(pulse.waiting and pulse.waiting[0])
         raise KafkaException(next(answers))
 
-    patience = Patience(told, lambda _: None)
-    for expected in (["offsets", "answered"], ["offsets", "answered"]):
-        with pytest.raises(KafkaException, match="abort it"):
-            patience.until_done(call, "offsets")
-        assert told.lines == expected
+    with pytest.raises(KafkaException, match="abort it"):
+        Patience(pulse, lambda _: None).until_done(call, "offsets")
+    assert waits == [None, "offsets"]
+    assert pulse.waiting is None
+
+
+def test_a_wait_that_is_given_up_goes_on_until_a_broker_answers() -> None:
+    """Of one outage, over the calls of a client that wears out and of the next one, the whole is told."""
+    now = [0.0]
+    pulse = Pulse(60, clock=lambda: now[0])
+    patience = Patience(pulse, lambda _: None)
+
+    def call() -> None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+    with pytest.raises(WornOutError):
+        patience.until_done(call, "offsets", limit=0.0)
+    now[0] = 60.0
+    assert pulse.waiting == ("offsets", 60.0)
+    with pytest.raises(WornOutError):
+        patience.until_done(call, "transactions", limit=0.0)
+    now[0] = 90.0
+    assert pulse.waiting == ("transactions", 90.0)
+    patience.until_done(lambda: None, "transactions")
+    assert pulse.waiting is None
+
+
+def test_what_is_lacking_is_told_whatever_the_brokers_answer() -> None:
+    """That others of its calls go well gives a worker no permission that it lacks."""
+    now = [0.0]
+    pulse = Pulse(60, clock=lambda: now[0])
+    pulse.lacks("reading flights")
+    now[0] = 5.0
+    pulse.waits("offsets")
+    Patience(pulse).until_done(lambda: None, "offsets")
+    pulse.lacks("reading flights")
+    assert pulse.waiting == ("reading flights", 5.0)
+    pulse.has("reading flights")
+    assert pulse.waiting is None
 
 
 @pytest.mark.parametrize("kind", [ExactlyOnce, AtLeastOnce])
