@@ -22,7 +22,8 @@ _LOUD_AFTER: Final = 10.0
 
 _log = structlog.get_logger()
 
-# Errors of a commit outside a transaction which say that a rebalance went past this member, not that it can't go on.
+# Errors of a consumer which say that the group went on without this member, or that the client died of what the group
+# said: what to do about it follows from the next poll, which tells.
 REBALANCED: Final = frozenset(
     {
         KafkaError.ILLEGAL_GENERATION,
@@ -31,6 +32,7 @@ REBALANCED: Final = frozenset(
         KafkaError.STALE_MEMBER_EPOCH,
         KafkaError.FENCED_MEMBER_EPOCH,
         KafkaError._ASSIGNMENT_LOST,  # noqa: SLF001 - librdkafka's local codes are written so
+        KafkaError._FATAL,  # noqa: SLF001
         KafkaError._STATE,  # noqa: SLF001
     }
 )
@@ -109,22 +111,24 @@ class Patience:
             LeftBehindError: it was made aside, and has not returned.
         """
         waiting = _Waiting(what, self.wait)
-        try:
-            while True:
-                try:
-                    return call() if aside is None else aside.run(call, waiting.tell)
-                except StuckError as error:
-                    raise LeftBehindError(KafkaError(KafkaError._TIMED_OUT, str(error))) from error  # noqa: SLF001
-                except KafkaException as error:
-                    why = reason(error)
-                    if not _again(why):
-                        raise
-                    waiting.tell(explained(why))
-                    if waiting.seconds > limit:
-                        raise WornOutError(why) from error
-                    self._pause(_PAUSE)
-        finally:
-            waiting.over()
+        while True:
+            try:
+                answer = call() if aside is None else aside.run(call, waiting.tell)
+            except StuckError as error:
+                raise LeftBehindError(KafkaError(KafkaError._TIMED_OUT, str(error))) from error  # noqa: SLF001
+            except KafkaException as error:
+                why = reason(error)
+                if not _again(why):
+                    waiting.over()
+                    raise
+                waiting.tell(explained(why))
+                if waiting.seconds > limit:
+                    raise WornOutError(why) from error
+                self._pause(_PAUSE)
+            else:
+                # Also what one before it has waited for until it was given up.
+                self.wait.answered()
+                return answer
 
 
 class _Waiting:
@@ -161,6 +165,8 @@ def explained(error: KafkaError, topic: str | None = None) -> str:
         return "no broker can be reached"  # of whom the client counts its first addresses twice
     where = f"topic {topic}: " if topic else ""
     denied = DENIED.get(error.code())
+    if error.code() == KafkaError._FATAL:  # noqa: SLF001 - what a client died of is in its words alone
+        denied = next((needs for code, needs in DENIED.items() if KafkaError(code).str() in error.str()), None)
     return f"{where}{error.str()}" + (f" (grant {denied})" if denied else "")
 
 

@@ -12,19 +12,19 @@ from typing import Any, Final, cast
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from consumer.broker import AbortedError, AbortKind, Assignment
+from consumer.broker import Assignment
 from consumer.exits import FatalBrokerError
-from consumer.kafka.errors import CALL, Patience, explained, reason
-from consumer.operate.logs import Seldom
+from consumer.kafka.errors import CALL, Patience, reason
+from consumer.kafka.membership import Membership
 from consumer.types import Event, Notes, Positions
 
 _log = structlog.get_logger()
 
-# How long a member that was never in the group tries to join it, in seconds; one that was waits for ever.
-FIRST_JOIN: Final = 30.0
 _RETRY: Final = 1.0
 _ASK: Final = 1.0
-_SEE: Final = 2.0
+# How long a partition that has just been assigned may not be ready for a seek, and between two tries, in seconds.
+_SETTLES: Final = 5.0
+_SETTLING: Final = 0.02
 
 
 class Group:
@@ -41,10 +41,7 @@ class Group:
         self._topic = topic
         self._start = start
         self._patience = patience
-        self._consumer = Consumer({**settings, "error_cb": self._client_error})
-        self._seldom = Seldom()
-        self._join_by: float | None = None
-        self._last_words = "no answer"
+        self._membership = Membership(settings, topic, patience.wait)
         self._failure: Exception | None = None
         self._positions: dict[int, int] = {}
         # Partitions that the group gave us and whose offsets no broker has told yet, and when to ask again.
@@ -55,48 +52,44 @@ class Group:
         self._went: set[int] = set()
         # Held partitions, each with what is committed beside its offset.
         self._notes: dict[int, str] = {}
-        # Since when no broker answers, and when to see again whether one does; None where nothing is amiss.
-        self._silent_since: float | None = None
-        self._see_at = 0.0
 
     def join(self, assignment: Assignment) -> None:
         """Subscribe; the assignment is told of partitions from within ``poll``."""
         self._assignment = assignment
-        self._join_by = time.monotonic() + FIRST_JOIN
-        self._consumer.subscribe(
-            [self._topic],
-            on_assign=self._keeping(self._assigned),
-            on_revoke=self._keeping(self._revoked),
-            on_lost=self._keeping(self._lost),
+        self._membership.join(
+            {
+                "on_assign": self._keeping(self._assigned),
+                "on_revoke": self._keeping(self._revoked),
+                "on_lost": self._keeping(self._lost),
+            }
         )
+
+    @property
+    def _consumer(self) -> Consumer:
+        return self._membership.consumer
 
     def poll(self, until: float, limit: int) -> list[Event]:
         """Return up to ``limit`` events; wait for a first one until ``until`` (monotonic)."""
         self._came.clear()
         self._went.clear()
-        if self._join_by is not None:
-            self._see_whether_joined(self._join_by)
-        if self._silent_since is not None and time.monotonic() >= self._see_at:
-            self._see_whether_back(self._silent_since)
+        if self._membership.death is not None:
+            self._membership.replace(self._membership.death, self._lose)
+        if self._membership.taken_in():
+            self._assignment.joined()
+        self._membership.trouble.look(self._consumer)
         if self._unresolved and time.monotonic() >= self._ask_at:
             self._resolve([next(iter(self._unresolved))])  # one at a time: one that is pending holds up no other
         messages = self._take(until, limit)
+        if any(map(Message.error, messages)):  # before anything is raised: what a consumer died of is told once
+            messages = [m for m in messages if self._is_event(m)]
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
         if self._went:
             messages = self._still_ours(messages)
-        if any(map(Message.error, messages)):
-            messages = [m for m in messages if m.error() is None or self._message_error(m)]
+        if messages:
+            self._membership.trouble.over()
         return cast("list[Event]", messages)
-
-    def _see_whether_joined(self, deadline: float) -> None:
-        # A spare member of a KIP-848 group is told of no assignment; the id is what both protocols give a member.
-        if self._consumer.memberid():
-            self._join_by = None
-            self._assignment.joined()
-        elif time.monotonic() > deadline:
-            raise FatalBrokerError(f"never joined the group within {FIRST_JOIN:.0f} s: {self._last_words}")
 
     def _take(self, until: float, limit: int) -> list[Message]:
         # consume() with a time-out would sit on a lone event for all of it; poll() gives it at once.
@@ -139,7 +132,7 @@ class Group:
         """Return what is to be committed beside a partition's offset; empty where it is not held."""
         return self._notes.get(partition, "")
 
-    def metadata(self, *, member: bool = True) -> Any:  # noqa: ANN401 - an opaque object of librdkafka
+    def metadata(self, *, member: bool = True) -> bytes:
         """Return what a transaction needs to commit offsets for this member's generation.
 
         Args:
@@ -148,10 +141,7 @@ class Group:
         Raises:
             AbortedError: the group has dropped this member; without its id nobody would check the generation.
         """
-        metadata = self._consumer.consumer_group_metadata()
-        if member and not self._consumer.memberid():
-            raise AbortedError("the group has dropped this member", kind=AbortKind.LOST)
-        return metadata
+        return self._membership.metadata(member=member)
 
     def commit(self, positions: Positions) -> None:
         """Commit outside a transaction.
@@ -163,23 +153,45 @@ class Group:
             if place.error is not None:
                 raise KafkaException(place.error)
 
-    def committed(self) -> tuple[Positions, Notes]:
+    def committed(self, limit: float = float("inf")) -> tuple[Positions, Notes]:
         """Return the committed offsets of the assigned partitions, once no transaction is pending on them, and notes.
+
+        Args:
+            limit: seconds after which it is given up.
+
+        Raises:
+            WornOutError: it was given up.
 
         isolation.level=read_committed makes the broker answer with stable offsets only (KIP-447).
         """
         wanted = self._places(self._positions)
         if not wanted:
             return {}, {}
-        answer = self._patience.until_done(lambda: self._ask_committed(wanted, CALL), "committed offsets")
+        answer = self._patience.until_done(lambda: self._ask_committed(wanted, CALL), "committed offsets", limit)
         return _offsets(answer), _notes(answer)
 
     def seek(self, positions: Positions) -> None:
-        """Read on from the given offsets."""
+        """Read on from the given offsets.
+
+        Raises:
+            KafkaException: with a code in REBALANCED where the client has not, or no longer, these partitions.
+        """
+        settled = time.monotonic() + _SETTLES
         for partition, offset in positions.items():
             place = TopicPartition(self._topic, partition, offset)
-            self._patience.until_done(partial(self._consumer.seek, place), "seek")
+            self._patience.until_done(partial(self._seek, place, settled), "seek")
         self._positions.update(positions)
+
+    def _seek(self, place: TopicPartition, settled: float) -> None:
+        """Seek; librdkafka begins to fetch from a new partition a while later, and refuses to until then."""
+        while True:
+            try:
+                return self._consumer.seek(place)
+            except KafkaException as error:
+                early = reason(error).code() == KafkaError._STATE  # noqa: SLF001 - librdkafka's local code
+                if not early or self._membership.death is not None or time.monotonic() > settled:
+                    raise
+                time.sleep(_SETTLING)
 
     def hold(self, partition: int, note: str = "") -> None:
         """Read no more of a partition until it is released or assigned anew; ``note`` goes with its offset."""
@@ -267,10 +279,15 @@ class Group:
             self._drop(partitions)
 
     def _lost(self, partitions: Sequence[int]) -> None:
+        self._membership.dropped()
         try:
             self._assignment.lost([p for p in partitions if p in self._positions])
         finally:
             self._drop(partitions)
+
+    def _lose(self) -> None:
+        """Let go of all that a consumer has which died."""
+        self._keeping(self._lost)(self._consumer, self._places({**self._positions, **self._unresolved}))
 
     def _drop(self, partitions: Sequence[int]) -> None:
         ours = self._places(p for p in partitions if p in self._positions)
@@ -287,27 +304,12 @@ class Group:
         back = {partition: offset for partition, offset in self._came.items() if partition in self._went}
         if back:  # gone and come again within one poll: begin again rather than tell old events from new ones
             self.seek(back)
-        return [m for m in messages if m.error() is not None or m.partition() not in self._went]
+        return [m for m in messages if m.partition() not in self._went]
 
     def _places(self, partitions: Iterable[int]) -> list[TopicPartition]:
         return [TopicPartition(self._topic, partition) for partition in partitions]
 
     # Errors.
-
-    def _see_whether_back(self, since: float) -> None:
-        """Ask whether a broker answers: the client tells when none does any more, not when one does again."""
-        try:
-            self._consumer.list_topics(self._topic, timeout=_ASK)
-        except KafkaException as error:
-            now = time.monotonic()
-            self._see_at = now + _SEE
-            self._patience.wait.waits("a broker")
-            if self._seldom("no broker"):
-                _log.warning("no broker answers", seconds=round(now - since, 1), error=reason(error).str())
-        else:
-            self._silent_since = None
-            self._patience.wait.answered()
-            _log.info("the brokers answer", after_seconds=round(time.monotonic() - since, 1))
 
     def _ask_committed(self, wanted: list[TopicPartition], seconds: float) -> list[TopicPartition]:
         """Return committed offsets; one that can't be told is an error, not one that was never committed."""
@@ -317,30 +319,20 @@ class Group:
                 raise KafkaException(place.error)
         return answer
 
-    def _message_error(self, message: Message) -> bool:
-        """Deal with an error that came instead of an event; returns False, so that it is left out."""
+    def _is_event(self, message: Message) -> bool:
+        """Deal with an error that came instead of an event."""
         error = message.error()
         if error is None:
             return True
-        where = {"topic": message.topic(), "partition": message.partition()}
-        if error.fatal():
-            raise FatalBrokerError(f"the consumer can't go on: {error.str()}")
         partition = message.partition()
+        if error.code() == KafkaError._FATAL or error.fatal():  # noqa: SLF001 - what a message carries is the code alone
+            self._membership.death = error
         if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:  # noqa: SLF001
             self.hold(partition, self.note(partition))  # a note that is there stays there
             self._assignment.stopped(partition, f"its committed offset is gone from the broker: {error.str()}")
         else:
-            self._last_words = explained(error, message.topic())
-            if self._seldom(error.name()):
-                _log.warning("error from the broker", **where, error=self._last_words, code=error.name())
+            self._membership.trouble.from_message(message, error)
         return False
-
-    def _client_error(self, error: KafkaError) -> None:
-        self._last_words = explained(error)
-        if error.code() == KafkaError._ALL_BROKERS_DOWN and self._silent_since is None:  # noqa: SLF001
-            self._silent_since, self._see_at = time.monotonic(), 0.0
-        if self._seldom(error.name()):
-            _log.warning("trouble with the brokers", error=explained(error), code=error.name())
 
 
 def _offsets(places: Iterable[TopicPartition]) -> dict[int, int]:

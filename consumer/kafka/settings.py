@@ -130,6 +130,17 @@ _BOTH: Final = frozenset(
     }
 )
 _PROTOCOLS: Final = ("classic", "consumer")
+# Those of a consumer that make sense in a group alone.
+_MEMBERSHIP: Final = frozenset(
+    {
+        "group.protocol",
+        "group.remote.assignor",
+        "heartbeat.interval.ms",
+        "max.poll.interval.ms",
+        "partition.assignment.strategy",
+        "session.timeout.ms",
+    }
+)
 _FAMILIES: Final = ("sasl.", "ssl.")
 
 
@@ -195,6 +206,11 @@ def client_settings(spec: Pipeline, instance: str, limits: tuple[int, int] | Non
         producer=_producer_defaults(spec) | _part(given, _PRODUCER) | _producer_owned(spec, instance, limits),
         admin=_part(given, frozenset()),
     )
+
+
+def outside_a_group(consumer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a consumer's settings for one that joins no group."""
+    return {name: value for name, value in consumer.items() if name not in _MEMBERSHIP}
 
 
 def buffers(settings: ClientSettings, brokers: int) -> Buffers:

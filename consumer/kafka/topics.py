@@ -12,7 +12,7 @@ from consumer.deadletter.selection import Span, Window
 from consumer.exits import FatalBrokerError, PipelineError
 from consumer.kafka.checks import Topics, check_topics, find_topics
 from consumer.kafka.errors import reason
-from consumer.kafka.settings import client_settings
+from consumer.kafka.settings import client_settings, outside_a_group
 from consumer.pipeline.spec import Pipeline
 from consumer.types import Event
 
@@ -23,17 +23,6 @@ _MANY: Final = 500
 _SILENT: Final[dict[str, Any]] = {"log_level": 0}
 # What no waiting mends.
 _FINAL: Final = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART})
-# Of the consumer's settings, those that make sense in a group alone.
-_MEMBERSHIP: Final = frozenset(
-    {
-        "group.protocol",
-        "group.remote.assignor",
-        "heartbeat.interval.ms",
-        "max.poll.interval.ms",
-        "partition.assignment.strategy",
-        "session.timeout.ms",
-    }
-)
 
 
 def replay_name(spec: Pipeline) -> str:
@@ -103,9 +92,7 @@ class TopicReader:
         }
         self._last_words = "no answer"
         with said_plainly("reading"):
-            self.consumer = Consumer(
-                {name: value for name, value in given.items() if name not in _MEMBERSHIP} | _SILENT | own
-            )
+            self.consumer = Consumer(outside_a_group(given) | _SILENT | own)
 
     def __enter__(self) -> Self:
         return self

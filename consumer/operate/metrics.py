@@ -219,7 +219,8 @@ DOING: Final = Metric(
 BROKER_WAIT: Final = Metric(
     "onelane_broker_wait_seconds",
     Kind.GAUGE,
-    "How long a call has been waiting for a broker; each call of one outage counts anew; 0 while none waits.",
+    "How long the worker has waited for what the brokers have to give: an answer, a topic, a permission; 0 while it "
+    "waits for nothing.",
     "seconds",
 )
 

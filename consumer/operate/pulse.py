@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
+from operator import itemgetter
 from typing import Final, Protocol
 
 from consumer.model.tensors import Array, Interpreter
@@ -33,6 +34,14 @@ class Wait(Protocol):
         """No longer."""
         ...
 
+    def lacks(self, what: str) -> None:
+        """Something is missing that somebody has to make or grant, whatever else the brokers answer."""
+        ...
+
+    def has(self, what: str) -> None:
+        """It is there."""
+        ...
+
 
 class Pulse:
     """One thing at a time, and since when.
@@ -53,6 +62,7 @@ class Pulse:
         # Replaced whole, never changed: whoever reads it from another thread gets a pair that belongs together.
         self._now: tuple[Doing, float] = (Doing.STARTING, clock())
         self._waiting: tuple[str, float] | None = None
+        self._lacking: Mapping[str, float] = {}
 
     def beat(self) -> None:
         """Note that the loop came round."""
@@ -84,11 +94,22 @@ class Pulse:
         """Note that the broker has answered."""
         self._waiting = None
 
+    def lacks(self, what: str) -> None:
+        """Note what is missing, since when it is."""
+        self._lacking = {what: self._clock(), **self._lacking}
+
+    def has(self, what: str) -> None:
+        """Note that it is there."""
+        self._lacking = {lacking: since for lacking, since in self._lacking.items() if lacking != what}
+
     @property
     def waiting(self) -> tuple[str, float] | None:
-        """What the worker waits for from a broker, and for how many seconds."""
-        waiting = self._waiting
-        return None if waiting is None else (waiting[0], self._clock() - waiting[1])
+        """What the worker has waited for longest from the brokers, and for how many seconds."""
+        waits = [*self._lacking.items(), *([self._waiting] if self._waiting is not None else [])]
+        if not waits:
+            return None
+        what, since = min(waits, key=itemgetter(1))
+        return what, self._clock() - since
 
     @property
     def doing(self) -> tuple[Doing, float]:

@@ -83,6 +83,15 @@ TRUTH: Final = (
         ("onelane_broker_wait_seconds > 0",),
     ),
     Row(
+        "input denied",
+        "Read on the input topic was taken away, or the topic is gone: the worker waits, and goes on by itself when "
+        "that is mended. Until then a restart would be refused.",
+        "200",
+        "200",
+        ("joined == true", "waiting != null"),
+        ("onelane_broker_wait_seconds > 0", "onelane_ready == 1"),
+    ),
+    Row(
         "held",
         "a partition is stopped, its offset kept; the others go on. `held` says why and what releases it.",
         "200",

@@ -19,7 +19,9 @@ from confluent_kafka.admin import (
 
 from tests.support.fixtures import StartWorker
 from tests.support.kafka import KafkaBroker, Setting
-from tests.support.stream import Stream, mixed
+from tests.support.probing import wait_until_shown
+from tests.support.scrape import ask, status
+from tests.support.stream import Protocol, Stream, mixed
 from tests.support.topics import REQUEST_TIMEOUT, admin_client, produce, wait_until
 from tests.support.verify import verify, wait_until_caught_up
 from tests.support.worker import Worker
@@ -82,19 +84,22 @@ THINGS = {
     "group": (ResourceType.GROUP, "", AclOperation.READ, "Read on the group"),
     "transactional id": (ResourceType.TRANSACTIONAL_ID, "one", AclOperation.WRITE, "on the transactional id"),
 }
-CASES = [
-    *((thing, "exactly_once") for thing in THINGS),
-    *((thing, "at_least_once") for thing in ("output", "dead letters", "group")),
+CASES: list[tuple[str, str, Protocol]] = [
+    *((thing, "exactly_once", "classic") for thing in THINGS),
+    *((thing, "at_least_once", "classic") for thing in ("output", "dead letters", "group")),
+    ("group", "exactly_once", "consumer"),
+    ("group", "at_least_once", "consumer"),
 ]
 
 
-@pytest.mark.parametrize(("thing", "delivery"), CASES)
+@pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_a_permission_that_is_taken_away_is_waited_for(
-    guarded: KafkaBroker, stream: Stream, start_worker: StartWorker, thing: str, delivery: str
+    guarded: KafkaBroker, stream: Stream, start_worker: StartWorker, case: tuple[str, str, Protocol]
 ) -> None:
     """Named in the log, tried again, and then everything is there, once."""
+    thing, delivery, protocol = case
     kind, suffix, operation, words = THINGS[thing]
-    stream.write_pipeline({"delivery": delivery})
+    stream.write_pipeline({"delivery": delivery}, protocol)
     name = f"{stream.name}-{suffix}".rstrip("-")
     worker = start_worker(stream, "one")
     worker.wait_until_assigned(3)
@@ -106,14 +111,27 @@ def test_a_permission_that_is_taken_away_is_waited_for(
         produce(stream.bootstrap, stream.input, mixed(range(50, 300)))
         wait_until(lambda: told(worker, words) or not worker.running, 60, f"no word of it:\n{worker.tail()}")
         assert worker.running, worker.tail()
+        if thing == "input":
+            wait_until_shown(worker, "input denied")
+        if thing == "group":  # until the group has thrown it out, after 2 s: a KIP-848 consumer dies of it
+            shown = [("membership in the group", True), ("commit", True)]  # one that commits without a transaction
+            wait_until(lambda: waits_for(worker) in shown, 60, lambda: f"nothing shows it:\n{worker.tail()}")
+            assert {ask(worker.http, path).status for path in ("/live", "/ready")} == {200}
     finally:
         permissions.grant(kind, name)
     wait_until_caught_up(stream)
+    wait_until(lambda: waits_for(worker) is None, 30, lambda: f"it waits for ever:\n{worker.tail()}")
     assert worker.stop() == 0
     outcome = verify(stream, range(300))
     assert (outcome.missing, sorted(set(outcome.dead))) == ([], list(range(0, 300, 10)))
     if delivery == "exactly_once":
         outcome.assert_each_once()
+
+
+def waits_for(worker: Worker) -> tuple[str, bool] | None:
+    """What it says that it waits for, and whether it has for longer than the group waits for a member."""
+    waiting = status(worker.http)["waiting"]
+    return None if waiting is None else (str(waiting["what"]), waiting["seconds"] > 4)
 
 
 def told(worker: Worker, words: str) -> bool:

@@ -20,7 +20,10 @@ from tests.support.verify import verify, wait_until_caught_up
 from tests.support.worker import Worker
 
 # States that another scenario brings about.
-ELSEWHERE = {"registry away": "test_a_registry_that_is_away_holds_up_its_lanes_only.py"}
+ELSEWHERE = {
+    "registry away": "test_a_registry_that_is_away_holds_up_its_lanes_only.py",
+    "input denied": "test_a_permission_that_is_taken_away_is_waited_for.py",
+}
 ALL_WELL = {("/live", 200), ("/ready", 200)}
 
 

@@ -1,12 +1,16 @@
 """What a member does when partitions come and go, without a broker: the client is played."""
 
+import struct
+import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from consumer.kafka import group as module
+from consumer.broker import AbortedError
+from consumer.exits import FatalBrokerError
+from consumer.kafka import membership as module
 from consumer.kafka.errors import Patience
 from consumer.kafka.group import Group
 from consumer.operate.pulse import Pulse
@@ -22,6 +26,10 @@ class FakeConsumer:
         self.calls: list[tuple[str, list[int]]] = []
         self.callbacks: dict[str, Callable[[Any, list[TopicPartition]], None]] = {}
         self.notes = {0: "held", 1: ""}
+        self.generation = 1
+        self.messages: list[Message] = []
+        self.early = 0
+        self.sought: list[tuple[int, int]] = []
 
     def subscribe(self, _: list[str], **callbacks: Callable[[Any, list[TopicPartition]], None]) -> None:
         """Keep the callbacks."""
@@ -41,15 +49,30 @@ class FakeConsumer:
         ]
 
     def memberid(self) -> str:
-        """Be a member."""
+        """Have a name, as a member of a KIP-848 group has from the beginning."""
         return "me"
 
-    def consume(self, *_: object) -> list[object]:
-        """Have nothing."""
-        return []
+    def consumer_group_metadata(self) -> bytes:
+        """Say in which generation it is a member."""
+        return b"CGMDv2:" + struct.pack("=i", self.generation) + b"group\0me\0\1"
+
+    def seek(self, place: TopicPartition) -> None:
+        """Refuse it for a while after an assignment."""
+        if self.early:
+            self.early -= 1
+            raise KafkaException(KafkaError(KafkaError._STATE))
+        self.sought.append((place.partition, place.offset))
+
+    def consume(self, *_: object) -> list[Message]:
+        """Have what was put there."""
+        messages, self.messages = self.messages, []
+        return messages
 
     def poll(self, *_: object) -> None:
         """Have nothing."""
+
+    def close(self) -> None:
+        """Leave the group."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         def call(places: list[TopicPartition]) -> None:
@@ -65,7 +88,8 @@ class Lanes:
         self.told: list[tuple[str, object]] = []
 
     def joined(self) -> None:
-        """Nothing to note."""
+        """Note it."""
+        self.told.append(("joined", None))
 
     def assigned(self, positions: Positions, notes: Notes) -> None:
         """Note it."""
@@ -126,3 +150,111 @@ def test_a_held_partition_keeps_its_note_until_it_is_released(member: tuple[Grou
     group.hold(0, "ours")
     assert [(place.partition, place.metadata) for place in group.offsets({0: 5, 1: 9})] == [(0, "ours"), (1, "")]
     assert client.calls[-1] == ("pause", [0])
+
+
+def dies(client: FakeConsumer) -> None:
+    """Say what a message says of a fatal error: the code alone, and no word that it is one."""
+    client.messages.append(Message(error=KafkaError(KafkaError._FATAL, "Broker: Group authorization failed")))
+
+
+class DeniedConsumer(FakeConsumer):
+    """Dies before it is a member."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        self.generation = 0
+        dies(self)
+
+
+def poll(group: Group) -> FakeConsumer:
+    """Go round, and return the consumer that is there then."""
+    group.poll(time.monotonic(), 10)
+    consumer: Any = group._consumer
+    return consumer  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Join again without a pause."""
+    monkeypatch.setattr(module, "_PAUSE", 0.0)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_consumer_that_died_is_replaced_and_its_lanes_are_lost(member: tuple[Group, FakeConsumer, Lanes]) -> None:
+    """A KIP-848 member whose group is denied is told so once, and would read nothing for ever."""
+    group, client, lanes = member
+    pulse: Any = group._patience.wait
+    poll(group)
+    dies(client)
+    assert poll(group) is client
+    second = poll(group)
+    assert second is not client
+    assert second.callbacks
+    assert lanes.told[1:] == [("joined", None), ("lost", [0, 1]), ("joined", None)]
+    assert pulse.waiting is None
+    dies(second)
+    poll(group)
+    with pytest.raises(FatalBrokerError, match="the consumer can't go on: Broker: Group authorization failed"):
+        poll(group)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_consumer_that_is_not_taken_in_again_is_replaced_for_as_long_as_it_takes(
+    member: tuple[Group, FakeConsumer, Lanes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits, visibly, till somebody grants what was taken away."""
+    group, client, lanes = member
+    pulse: Any = group._patience.wait
+    poll(group)
+    dies(client)
+    poll(group)
+    monkeypatch.setattr(module, "Consumer", DeniedConsumer)
+    consumers = {id(poll(group)): None for _ in range(5)}
+    assert len(consumers) > 1
+    assert pulse.waiting[0] == "membership in the group"
+    monkeypatch.setattr(module, "Consumer", FakeConsumer)
+    poll(group)
+    assert lanes.told[-1] == ("joined", None)
+    assert pulse.waiting is None
+
+
+def test_a_consumer_that_dies_before_it_was_ever_a_member_ends_the_start(
+    member: tuple[Group, FakeConsumer, Lanes],
+) -> None:
+    """Its id is its own: only a generation makes a member of it."""
+    group, client, lanes = member
+    client.generation = 0
+    dies(client)
+    poll(group)
+    with pytest.raises(FatalBrokerError, match="the consumer can't go on"):
+        poll(group)
+    assert ("joined", None) not in lanes.told
+
+
+def test_a_partition_that_has_just_been_assigned_is_given_time_until_it_can_be_sought(
+    member: tuple[Group, FakeConsumer, Lanes],
+) -> None:
+    """The client begins to fetch from it a while later, and refuses to seek until then."""
+    group, client, _ = member
+    client.early = 2
+    group.seek({0: 3})
+    assert client.sought == [(0, 3)]
+
+
+def test_what_a_consumer_died_of_is_not_lost_behind_what_a_callback_raised(
+    member: tuple[Group, FakeConsumer, Lanes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told once; the failure of a callback is raised first."""
+    group, client, lanes = member
+    monkeypatch.setattr(module, "_PAUSE", 0.0)
+    poll(group)
+    monkeypatch.setattr(lanes, "revoked", _abort)
+    client.callbacks["on_revoke"](client, [TopicPartition("flights", 0)])
+    dies(client)
+    with pytest.raises(AbortedError):
+        poll(group)
+    assert poll(group) is not client
+
+
+def _abort(_: Collection[int]) -> None:
+    raise AbortedError("what was written can't be committed")
