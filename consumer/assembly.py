@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from consumer.enrich import Enricher
 from consumer.exits import RefusedError
@@ -18,7 +19,15 @@ from consumer.holds import HoldRule
 from consumer.kafka.registry import PatientRegistry
 from consumer.lane import BatchRule, Reason
 from consumer.model.engines import Engine, find_engine
-from consumer.model.file import ModelFile, Signature, open_interpreter, read_model, read_signature, refuse_state
+from consumer.model.file import (
+    ModelFile,
+    Signature,
+    cant_run,
+    open_interpreter,
+    read_model,
+    read_signature,
+    refuse_state,
+)
 from consumer.model.probe import Limit, Verdict, probe
 from consumer.model.runner import Runner
 from consumer.model.tensors import Interpreter
@@ -30,9 +39,11 @@ from consumer.pipeline.load import PipelineFile
 from consumer.pipeline.paths import is_part
 from consumer.pipeline.spec import Model, Pipeline
 from consumer.records.answers import OutputColumn
+from consumer.records.hook_answers import HookColumn
 from consumer.records.predictions import Predictions
 from consumer.records.schemas import Registry
 from consumer.records.values import predictions_of, value_of
+from consumer.trial import trial_rows
 from consumer.types import Enriching
 
 
@@ -157,15 +168,34 @@ def assemble(file: PipelineFile, registry: Callable[[Mapping[str, Any]], Registr
         registry(spec.registry) if spec.registry else None,
         selected=[field for field in _selected(spec) if not is_part(field)],
     )
-    return Assembly(
-        file=file,
-        engine=engine,
-        model=model,
-        signature=signature,
-        verdict=probe(engine, model, signature, plan.samples, Limit(_most_rows(spec, plan), spec.batch.time)),
-        plan=plan,
-        formats=formats,
+    verdict = probe(engine, model, signature, plan.samples, Limit(_most_rows(spec, plan), spec.batch.time))
+    assembly = Assembly(
+        file=file, engine=engine, model=model, signature=signature, verdict=verdict, plan=plan, formats=formats
     )
+    findings += _hook_misfits(assembly, columns)
+    if findings:
+        raise RefusedError(file.refusal(findings))
+    return assembly
+
+
+def _hook_misfits(assembly: Assembly, columns: Mapping[str, OutputColumn]) -> list[Finding]:
+    """Try the hooks of outputs with what the model answers."""
+    hooks = {name: column for name, column in columns.items() if isinstance(column, HookColumn)}
+    if not hooks:
+        return []
+    signature = assembly.signature
+    rows = trial_rows(tensor.shape[1:] for tensor in signature.outputs.values())
+    runner = Runner(assembly.engine, assembly.model, signature, assembly.verdict.sizes)
+    try:
+        parts = [runner.run(group) for _, group in assembly.plan.groups(assembly.plan.samples(rows), rows)]
+    except (RuntimeError, ValueError) as error:
+        raise cant_run(assembly.engine, assembly.model, error) from None
+    outputs = {name: np.concatenate([part[name] for part in parts]) for name in signature.outputs}
+    return [
+        Finding(("model", "outputs", name, "function"), f"the hook {column.hook} {told}", "one value a row")
+        for name, column in hooks.items()
+        if (told := column.misfit(outputs))
+    ]
 
 
 class Fitted(NamedTuple):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from consumer.exits import RefusedError
 from consumer.features.block import Block
 from consumer.features.hook import HookBlock
 from consumer.features.kinds import content_block, make_column
@@ -102,7 +103,18 @@ def _hook_block(
     findings += misfits
     if function is None or misfits:
         return []
-    return [HookBlock(feature, tensor, function, samples_of(source))]
+    block = HookBlock(feature, tensor, function, samples_of(source))
+    try:
+        told = block.misfit()
+    except RefusedError as error:
+        findings.append(Finding((*path, "function"), str(error)))
+        return []
+    if told:
+        findings.append(
+            Finding((*path, "function"), f"the hook {feature.function} {told}", "one item a row, rows first")
+        )
+        return []
+    return [block]
 
 
 def _type(tensor: Tensor, path: Path) -> list[Finding]:

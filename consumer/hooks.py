@@ -26,7 +26,7 @@ from consumer.types import Cause, Stage
 T = TypeVar("T")
 
 # Whatever a stranger's code raises is about its rows: it is not for a hook to end the process.
-_FAILURES: Final = (Exception, SystemExit)
+FAILURES: Final = (Exception, SystemExit)
 
 
 class BadRows(Exception):  # noqa: N818 - it says what it is, in a user's own code
@@ -44,6 +44,10 @@ class BadRows(Exception):  # noqa: N818 - it says what it is, in a user's own co
 
 class WrongAnswerError(Exception):
     """A hook returned what can't be used; the message says what."""
+
+
+class WrongRowsError(WrongAnswerError):
+    """A hook returned something else than one item a row."""
 
 
 class HookError(Exception):
@@ -110,10 +114,10 @@ def _call(run: Callable[[list[int]], T], left: list[int], stage: Stage, field: s
                 break
             bad |= {left[place]: _cause(stage, Code.HOOK_REFUSED, str(why), field) for place, why in places.items()}
             left = [row for place, row in enumerate(left) if place not in places]
-        except _FAILURES:
+        except FAILURES:
             break
     rest = left
-    found = isolate(lambda start, stop: run(rest[start:stop]), len(rest), _FAILURES, lambda: None)
+    found = isolate(lambda start, stop: run(rest[start:stop]), len(rest), FAILURES, lambda: None)
     for place, error in found.culprits.items():
         bad[rest[place]] = _blame(error, stage, field)
     return Called([(rest[part.start : part.stop], part.result) for part in found.parts], bad)
@@ -139,7 +143,7 @@ def _imported(source: HookSource) -> ModuleType:
     try:
         with redirect_stdout(sys.stderr):
             return importlib.import_module(source.where) if source.file is None else _run(source.file, source.sha256)
-    except _FAILURES as error:
+    except FAILURES as error:
         line = (
             error.lineno if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)[-1].lineno
         )

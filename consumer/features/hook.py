@@ -9,9 +9,10 @@ from consumer.deadletter.causes import Code
 from consumer.exits import RefusedError
 from consumer.features.block import Source, Values
 from consumer.features.column import cause
-from consumer.hooks import WrongAnswerError, call_hook
+from consumer.hooks import WrongAnswerError, WrongRowsError, call_hook
 from consumer.model.tensors import Array, Tensor, quantise
 from consumer.pipeline.features import HookType, PythonFeature
+from consumer.trial import misfit, trial_rows
 from consumer.types import Cause, Stage
 
 ACCEPTS: Final[Mapping[HookType, Any]] = {
@@ -95,7 +96,7 @@ class HookBlock:
         """Return a (rows, ...) array of the tensor's type."""
         good = [row for row in range(rows) if row not in bad] if bad else list(range(rows))
         name = self._tensor.name
-        called = call_hook(lambda places: self._array(values, places, rows), good, Stage.FEATURES, name)
+        called = call_hook(lambda places: self._array(values, places), good, Stage.FEATURES, name)
         bad |= {row: why for row, why in called.bad.items() if row not in bad}
         made = np.zeros((rows, *self._shape), dtype=self._tensor.dtype)
         for places, array in called.parts:
@@ -106,17 +107,25 @@ class HookBlock:
                 bad.setdefault(places[place], cause(Code.OUT_OF_RANGE, words, name))
         return {name: made}
 
-    def _array(self, values: Values, places: list[int], rows: int) -> Array:
+    def misfit(self) -> str:
+        """Say what is wrong with the function's answer for several rows at once; nothing where nothing is.
+
+        Raises:
+            RefusedError: the function that makes values to try it with fails.
+        """
+        random = np.random.default_rng(0)
+        count = trial_rows([self._shape])
+        values = {source.field: source.samples(count, random) for source in self.sources}
+        return misfit(lambda places: self._array(values, places), count)
+
+    def _array(self, values: Values, places: list[int]) -> Array:
         """Call the function; what it returns must be an array of the tensor's shape."""
-        columns = {
-            field: list(values[field]) if len(places) == rows else [values[field][place] for place in places]
-            for field in self._fields
-        }
+        columns = {field: list(map(values[field].__getitem__, places)) for field in self._fields}
         array = np.asarray(self._function(columns))
         wanted = (len(places), *self._shape)
         # Rows come first: of columns side by side the wrong way round, each event would get its neighbours' values.
         if array.shape[:1] != wanted[:1] or array.size != np.prod(wanted):
-            raise WrongAnswerError(f"returned an array of {list(array.shape)} for {list(wanted)}")
+            raise WrongRowsError(f"returned an array of {list(array.shape)} for {list(wanted)}")
         if array.dtype.kind not in "fiub":
             raise WrongAnswerError(f"returned an array of type {array.dtype}, which is none of numbers")
         return array.reshape(wanted)

@@ -7,10 +7,11 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from consumer.hooks import WrongAnswerError, call_hook
+from consumer.hooks import WrongAnswerError, WrongRowsError, call_hook
 from consumer.pipeline.outputs import PythonOutput
 from consumer.records.answers import Column, Outputs
 from consumer.records.reader import Bad
+from consumer.trial import misfit
 from consumer.types import Stage
 
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
@@ -34,6 +35,7 @@ class HookColumn:
         self, name: str, output: PythonOutput, function: Callable[[Mapping[str, Any]], Sequence[Any]]
     ) -> None:
         self.tensors = tuple(output.tensors)
+        self.hook = output.function
         self._name = name
         self._type = output.type
         self._function = function
@@ -55,6 +57,18 @@ class HookColumn:
         pieces: list[bytes] = column.tolist()
         return pieces
 
+    def misfit(self, outputs: Outputs) -> str:
+        """Say what is wrong with the function's answer for several rows at once; nothing where nothing is.
+
+        Args:
+            outputs: of as many rows as ``trial_rows`` says.
+        """
+
+        def run(places: list[int]) -> list[bytes]:
+            return self._pieces({name: outputs[name][places] for name in self.tensors}, places, len(places))
+
+        return misfit(run, len(outputs[self.tensors[0]]))
+
     def _pieces(self, outputs: Outputs, places: list[int], rows: int) -> list[bytes]:
         arrays = {name: outputs[name] if len(places) == rows else outputs[name][places] for name in self.tensors}
         for name, array in arrays.items():  # other fields are made of them too
@@ -62,7 +76,7 @@ class HookColumn:
             arrays[name].flags.writeable = False
         values = list(self._function(arrays))
         if len(values) != len(places):
-            raise WrongAnswerError(f"returned {len(values)} values for {len(places)} rows")
+            raise WrongRowsError(f"returned {len(values)} values for {len(places)} rows")
         return [self._piece(value) for value in values]
 
     def _piece(self, value: Any) -> bytes:  # noqa: ANN401

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from consumer.exits import ExitCode
+from consumer.assembly import assemble
+from consumer.exits import ExitCode, RefusedError
 from consumer.features.hook import HookBlock
 from consumer.hooks import BadRows
 from consumer.model.tensors import Array, Tensor
@@ -312,4 +313,99 @@ def test_samples_that_are_none_are_told(samples: str, words: str, tmp_path: Path
     """Without a trace."""
     path = hooked(tmp_path, f"{LENGTHS}\n\ndef make_samples(count):\n    {samples}\n")
     done = onelane("lint", path)
-    assert (done.returncode, done.stderr.decode()) == (ExitCode.REFUSED, f"onelane: {words}\n")
+    told = f"onelane: {path}:17:72: model.inputs.carrier.function: {words}\n"
+    assert (done.returncode, done.stderr.decode()) == (ExitCode.REFUSED, told)
+
+
+SIDEWAYS = "def make(columns):\n    return [[len(text) for text in columns['carrier']]]\n"
+FIRST = "def make(columns):\n    return [[len(columns['carrier'][0])]]\n"
+TOO_MANY = "fails: ValueError: too many values to unpack (expected 1)"
+NO_SCALAR = "fails: ValueError: can only convert an array of size 1 to a Python scalar"
+ALONE = "where each of 2 rows alone goes well"
+ONE_BY_ONE = "def make(columns):\n    (text,) = columns['carrier']\n    return [[len(text)]]\n"
+
+
+@pytest.mark.parametrize(
+    ("hook", "words"),
+    [
+        (SIDEWAYS, "the hook hook.py:make returned an array of [1, 2] for [2, 1]; one item a row, rows first"),
+        (FIRST, "the hook hook.py:make returned an array of [1, 1] for [2, 1]; one item a row, rows first"),
+        (ONE_BY_ONE, f"the hook hook.py:make {TOO_MANY}, {ALONE}; one item a row, rows first"),
+    ],
+)  # fmt: skip
+def test_a_hook_that_does_not_count_rows_is_refused_at_the_start(hook: str, words: str, tmp_path: Path) -> None:
+    """Halved down to single rows it would pass, at the cost of a call a row."""
+    path = hooked(tmp_path, hook)
+    told = f"{path}:17:72: model.inputs.carrier.function: {words}"
+    done = onelane("lint", path)
+    assert (done.returncode, done.stderr.decode()) == (ExitCode.REFUSED, f"onelane: {told}\n")
+    with pytest.raises(RefusedError) as caught:
+        assemble(load(path, {}))
+    assert str(caught.value) == told
+
+
+def block(function: Callable[[Columns], Any], tensor: Tensor = FLOATS) -> HookBlock:
+    """A hook for a tensor, that reads one column."""
+    return HookBlock(PythonFeature(fields=["a"], types={"a": "number"}, function="f.py:f"), tensor, function)
+
+
+def test_no_size_of_the_tensor_hides_columns_for_rows() -> None:
+    """Two rows of two columns are as many either way round: other numbers of rows are tried."""
+
+    def sideways(columns: Columns) -> Any:  # noqa: ANN401
+        return np.array([columns["a"], columns["a"]])
+
+    assert block(sideways).misfit() == "returned an array of [2, 3] for [3, 2]"
+    cube = Tensor("x", 0, (-1, 2, 3), "float32")
+    assert block(lambda columns: np.zeros((2, 3, len(columns["a"]))), cube).misfit() == (
+        "returned an array of [2, 3, 4] for [4, 2, 3]"
+    )
+    flat = block(lambda columns: np.zeros(2 * len(columns["a"])))
+    assert flat.misfit() == "returned an array of [6] for [3, 2]"
+
+
+def test_rows_that_a_hook_refuses_hide_nothing() -> None:
+    """Others fill their places: without the one refused there are as many rows as columns."""
+
+    def sideways(columns: Columns) -> Any:  # noqa: ANN401
+        seen.append(len(columns["a"]))
+        if len(seen) == 1:
+            raise BadRows({0: "not this one"})
+        return np.array([columns["a"], columns["a"]])
+
+    seen: list[int] = []
+    told = block(sideways).misfit()
+    assert (seen, told) == ([3, 2, 3], "returned an array of [2, 3] for [3, 2], where each of 3 rows alone goes well")
+
+
+def test_a_hook_that_takes_none_of_the_rows_made_up_is_not_refused_for_its_shape() -> None:
+    """Whether they are of use is looked at elsewhere."""
+
+    def refuses(_: Columns) -> Any:  # noqa: ANN401
+        raise ValueError
+
+    assert block(refuses).misfit() == ""
+    assert block(doubled).misfit() == ""
+
+
+ANSWER = "    told: {kind: python, tensors: [minutes], function: 'hook.py:told', type: any}\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("outputs['minutes'].T.tolist()", "returned 1 values for 2 rows; one value a row"),
+        ("[float(outputs['minutes'][0, 0])]", "returned 1 values for 2 rows; one value a row"),
+        ("[outputs['minutes'].item()]", f"{NO_SCALAR}, {ALONE}; one value a row"),
+    ],
+)  # fmt: skip
+def test_an_output_hook_that_does_not_count_rows_is_refused_at_the_start(
+    answer: str, words: str, tmp_path: Path
+) -> None:
+    """As one of an input is."""
+    path = hooked(tmp_path, f"{LENGTHS}\n\ndef told(outputs):\n    return {answer}\n")
+    path.write_text(path.read_text().replace("  outputs:\n", f"  outputs:\n{ANSWER}"))
+    done = onelane("lint", path)
+    place = f"{path}:21:46: model.outputs.told.function"
+    told = f"onelane: {place}: the hook hook.py:told {words}\n"
+    assert (done.returncode, done.stderr.decode()) == (ExitCode.REFUSED, told)
