@@ -5,12 +5,13 @@ what it is given is not its own to change or to keep.
 """
 
 import importlib
+import inspect
 import operator
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
-from functools import cache
+from functools import cache, partial
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -89,10 +90,13 @@ def samples_of(source: HookSource) -> Callable[[int], Mapping[str, Sequence[Any]
     return getattr(_imported(source), f"{source.name}_samples", None)
 
 
-def call_hook(run: Callable[[list[int]], T], rows: Sequence[int], stage: Stage, field: str) -> Called[T]:
+def call_hook(
+    hook: Callable[..., Any], run: Callable[[list[int]], T], rows: Sequence[int], stage: Stage, field: str
+) -> Called[T]:
     """Call a hook, without the rows that it says are bad; where it fails, halved down to the rows that it fails on.
 
     Args:
+        hook: it, for causes.
         run: calls it with some of the rows.
         rows: all that there are.
         stage: for causes.
@@ -100,10 +104,31 @@ def call_hook(run: Callable[[list[int]], T], rows: Sequence[int], stage: Stage, 
     """
     # What a hook prints is for people: stdout may be for records.
     with redirect_stdout(sys.stderr):
-        return _call(run, list(rows), stage, field)
+        return _call(hook, run, list(rows), stage, field)
 
 
-def _call(run: Callable[[list[int]], T], left: list[int], stage: Stage, field: str) -> Called[T]:
+def failure(error: BaseException, hook: Callable[..., Any]) -> str:
+    """Say what a hook failed with, and at which line of its own file: its mistake is there, not in what it calls."""
+    told = f"{type(error).__name__}: {error}"
+    own = hook.func if isinstance(hook, partial) else inspect.unwrap(hook)
+    code = getattr(own, "__code__", None) or getattr(type(own).__call__, "__code__", None)
+    line = None if code is None else _last_line(error, code.co_filename)
+    if code is not None and line is not None:
+        told = f"{told} ({Path(code.co_filename).name}:{line})"
+    return " ".join(told.split())
+
+
+def _last_line(error: BaseException, file: str) -> int | None:
+    """Return the last line of a file that an error went through."""
+    if isinstance(error, SyntaxError) and error.filename == file:
+        return error.lineno
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return lines[-1] if lines else None
+
+
+def _call(
+    hook: Callable[..., Any], run: Callable[[list[int]], T], left: list[int], stage: Stage, field: str
+) -> Called[T]:
     bad: dict[int, Cause] = {}
     while left:
         try:
@@ -119,18 +144,16 @@ def _call(run: Callable[[list[int]], T], left: list[int], stage: Stage, field: s
     rest = left
     found = isolate(lambda start, stop: run(rest[start:stop]), len(rest), FAILURES, lambda: None)
     for place, error in found.culprits.items():
-        bad[rest[place]] = _blame(error, stage, field)
+        bad[rest[place]] = _blame(hook, error, stage, field)
     return Called([(rest[part.start : part.stop], part.result) for part in found.parts], bad)
 
 
-def _blame(error: BaseException, stage: Stage, field: str) -> Cause:
+def _blame(hook: Callable[..., Any], error: BaseException, stage: Stage, field: str) -> Cause:
     if isinstance(error, BadRows):
         return _cause(stage, Code.HOOK_REFUSED, "; ".join(map(str, error.rows.values())) or str(error), field)
     if isinstance(error, WrongAnswerError):
         return _cause(stage, Code.HOOK_FAILED, f"the hook {error}", field)
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    told = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
-    return _cause(stage, Code.HOOK_FAILED, " ".join(told.split()), field)
+    return _cause(stage, Code.HOOK_FAILED, failure(error, hook), field)
 
 
 def _cause(stage: Stage, code: Code, message: str, field: str) -> Cause:
@@ -144,11 +167,9 @@ def _imported(source: HookSource) -> ModuleType:
         with redirect_stdout(sys.stderr):
             return importlib.import_module(source.where) if source.file is None else _run(source.file, source.sha256)
     except FAILURES as error:
-        line = (
-            error.lineno if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)[-1].lineno
-        )
-        told = f"{source.where} can't be imported: {type(error).__name__}: {error} (line {line})"
-        raise HookError(told) from error
+        line = _last_line(error, str(source.origin))
+        told = f"{source.where} can't be imported: {type(error).__name__}: {error}"
+        raise HookError(told if line is None else f"{told} (line {line})") from error
 
 
 def _run(file: Path, sha256: str) -> ModuleType:

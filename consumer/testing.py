@@ -15,7 +15,7 @@ import msgspec
 import orjson
 
 from consumer.assembly import assemble
-from consumer.hooks import call_hook
+from consumer.hooks import WrongRowsError, call_hook
 from consumer.pipeline.load import load
 from consumer.types import Cause, Enriched, Filtered, Outcome, PlainEvent, Result, Stage, outcome
 
@@ -78,9 +78,12 @@ def call(hook: Callable[[Mapping[str, Any]], Any], rows: Sequence[Mapping[str, A
     fields = dict.fromkeys(field for row in rows for field in row)
 
     def run(places: list[int]) -> Any:  # noqa: ANN401
-        return hook({field: [rows[place].get(field) for place in places] for field in fields})
+        items = hook({field: [rows[place].get(field) for place in places] for field in fields})
+        if len(items) != len(places):
+            raise WrongRowsError(f"returned {len(items)} items for {len(places)} rows")
+        return items
 
-    called = call_hook(run, range(len(rows)), Stage.FEATURES, "")
+    called = call_hook(hook, run, range(len(rows)), Stage.FEATURES, "")
     made = {row: array[place] for places, array in called.parts for place, row in enumerate(places)}
     return HookCall(made, {row: cause.message for row, cause in called.bad.items()})
 

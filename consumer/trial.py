@@ -10,7 +10,7 @@ from contextlib import redirect_stdout
 from itertools import count
 from typing import Any, Final
 
-from consumer.hooks import FAILURES, WrongRowsError, call_hook
+from consumer.hooks import FAILURES, WrongRowsError, call_hook, failure
 from consumer.types import Stage
 
 # One row together with others is the least that can go wrong.
@@ -29,12 +29,13 @@ def trial_rows(shapes: Iterable[Sequence[int]]) -> int:
     return next(rows for rows in count(_LEAST) if rows not in taken)
 
 
-def misfit(run: Callable[[list[int]], Any], rows: int) -> str:
+def misfit(hook: Callable[..., Any], run: Callable[[list[int]], Any], rows: int) -> str:
     """Say what is wrong with a hook's answer for rows together; nothing where nothing is.
 
     What it refuses, or fails on, is left to the dead letters: made-up rows may well be of no use.
 
     Args:
+        hook: it.
         run: calls it with some of the rows, at these places.
         rows: how many there are, as ``trial_rows`` says.
     """
@@ -47,7 +48,7 @@ def misfit(run: Callable[[list[int]], Any], rows: int) -> str:
             told.append(str(error))
             raise
 
-    called = call_hook(watched, range(rows), Stage.FEATURES, "")
+    called = call_hook(hook, watched, range(rows), Stage.FEATURES, "")
     good = [row for places, _ in called.parts for row in places]
     if told or not good:
         return told[0] if told else ""
@@ -57,6 +58,6 @@ def misfit(run: Callable[[list[int]], Any], rows: int) -> str:
         with redirect_stdout(sys.stderr):
             run(places)
     except FAILURES as error:
-        words = str(error) if isinstance(error, WrongRowsError) else f"fails: {type(error).__name__}: {error}"
+        words = str(error) if isinstance(error, WrongRowsError) else f"fails: {failure(error, hook)}"
         return f"{words}, where each of {rows} rows alone goes well"
     return ""

@@ -1,6 +1,8 @@
 """kind: python. What a function of the pipeline's own makes of whole columns, as a whole tensor."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from typing import Any, Final
 
 import numpy as np
@@ -9,7 +11,7 @@ from consumer.deadletter.causes import Code
 from consumer.exits import RefusedError
 from consumer.features.block import Source, Values
 from consumer.features.column import cause
-from consumer.hooks import WrongAnswerError, WrongRowsError, call_hook
+from consumer.hooks import FAILURES, WrongAnswerError, WrongRowsError, call_hook, failure
 from consumer.model.tensors import Array, Tensor, quantise
 from consumer.pipeline.features import HookType, PythonFeature
 from consumer.trial import misfit, trial_rows
@@ -54,9 +56,10 @@ class HookField:
 
     def _given(self, made: Callable[[int], Mapping[str, Sequence[Any]]], count: int) -> list[Any]:
         try:
-            values = list(made(count)[self.field])
-        except Exception as error:
-            raise RefusedError(f"the samples of a hook for {self.field}: {type(error).__name__}: {error}") from error
+            with redirect_stdout(sys.stderr):
+                values = list(made(count)[self.field])
+        except FAILURES as error:
+            raise RefusedError(f"the samples of a hook for {self.field}: {failure(error, made)}") from error
         if len(values) != count:
             raise RefusedError(
                 f"the samples of a hook for {self.field}: {len(values)} values, where {count} are wanted"
@@ -96,7 +99,7 @@ class HookBlock:
         """Return a (rows, ...) array of the tensor's type."""
         good = [row for row in range(rows) if row not in bad] if bad else list(range(rows))
         name = self._tensor.name
-        called = call_hook(lambda places: self._array(values, places), good, Stage.FEATURES, name)
+        called = call_hook(self._function, lambda places: self._array(values, places), good, Stage.FEATURES, name)
         bad |= {row: why for row, why in called.bad.items() if row not in bad}
         made = np.zeros((rows, *self._shape), dtype=self._tensor.dtype)
         for places, array in called.parts:
@@ -116,12 +119,16 @@ class HookBlock:
         random = np.random.default_rng(0)
         count = trial_rows([self._shape])
         values = {source.field: source.samples(count, random) for source in self.sources}
-        return misfit(lambda places: self._array(values, places), count)
+        return misfit(self._function, lambda places: self._array(values, places), count)
 
     def _array(self, values: Values, places: list[int]) -> Array:
         """Call the function; what it returns must be an array of the tensor's shape."""
         columns = {field: list(map(values[field].__getitem__, places)) for field in self._fields}
-        array = np.asarray(self._function(columns))
+        made = self._function(columns)
+        try:
+            array = np.asarray(made)
+        except (ValueError, TypeError) as error:  # lists of several lengths, for example
+            raise WrongAnswerError(f"returned what is no array: {error}") from None
         wanted = (len(places), *self._shape)
         # Rows come first: of columns side by side the wrong way round, each event would get its neighbours' values.
         if array.shape[:1] != wanted[:1] or array.size != np.prod(wanted):

@@ -43,7 +43,9 @@ class HookColumn:
     def take(self, outputs: Outputs, bad: Bad) -> Column:
         """Return (rows,) pieces of JSON."""
         rows = len(outputs[self.tensors[0]])
-        called = call_hook(lambda places: self._pieces(outputs, places, rows), range(rows), Stage.OUTPUTS, self._name)
+        called = call_hook(
+            self._function, lambda places: self._pieces(outputs, places, rows), range(rows), Stage.OUTPUTS, self._name
+        )
         for row, why in called.bad.items():
             bad.setdefault(row, why)
         column = np.full(rows, None, dtype=object)
@@ -67,7 +69,7 @@ class HookColumn:
         def run(places: list[int]) -> list[bytes]:
             return self._pieces({name: outputs[name][places] for name in self.tensors}, places, len(places))
 
-        return misfit(run, len(outputs[self.tensors[0]]))
+        return misfit(self._function, run, len(outputs[self.tensors[0]]))
 
     def _pieces(self, outputs: Outputs, places: list[int], rows: int) -> list[bytes]:
         arrays = {name: outputs[name] if len(places) == rows else outputs[name][places] for name in self.tensors}

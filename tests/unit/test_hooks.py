@@ -1,5 +1,7 @@
 """Python hooks: whole columns in, whole arrays out; what they raise falls on the rows that it is about."""
 
+import functools
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +22,7 @@ from consumer.records.hook_answers import HookColumn
 from consumer.records.reader import Bad
 from consumer.testing import call, enrich
 from consumer.types import Cause
-from tests.support.command import onelane
+from tests.support.command import ROOT, onelane
 from tests.support.flights import flights_beside
 from tests.support.pipelines import GOOD, refused
 
@@ -132,6 +134,25 @@ def test_an_array_that_is_none_is_told_with_what_is_wanted(made: Any, words: str
     assert bad[0].message.startswith(words)
 
 
+def test_a_failure_is_told_with_the_line_of_the_hook_not_of_what_it_calls() -> None:
+    """The last line of the hook's own file, however it is called; none where it has returned already."""
+
+    def broken(columns: Columns) -> Any:  # noqa: ANN401
+        return np.reshape(np.array(columns["a"]), (7, 7))
+
+    class Maker:
+        def __call__(self, columns: Columns) -> Any:  # noqa: ANN401
+            return broken(columns)
+
+    line = broken.__code__.co_firstlineno + 1
+    for hook in (broken, functools.partial(broken), Maker()):
+        _, bad = built(hook, [1])
+        told = f"ValueError: cannot reshape array of size 1 into shape (7,7) (test_hooks.py:{line})"
+        assert bad[0].message == told
+    _, bad = built(lambda _: [[1, 2], [3]], [1, 2])
+    assert bad[0].message.startswith("the hook returned what is no array: setting an array element with a sequence.")
+
+
 def test_a_hook_neither_ends_the_process_nor_writes_among_records(capsys: pytest.CaptureFixture[str]) -> None:
     """What it prints is for people, and sys.exit is a failure as any."""
 
@@ -238,6 +259,11 @@ def test_the_source_is_part_of_the_pipelines_hash(tmp_path: Path) -> None:
         ("", "function: make", "write it as features.py:make or package.module:make"),
         ("", 'function: "there.py:make"', "there.py can't be read: No such file or directory"),
         ("", 'function: "no.such.module:make"', "no module no.such.module"),
+        ("", 'function: "sys:exit"', "sys is a part of Python itself, and has no source to tell its version by"),
+        ("", 'function: "os:getcwd"', "os is a part of Python itself, and has no source to tell its version by"),
+        ("import sys\nsys.exit(0)", 'function: "hook.py:make"', "hook.py can't be imported: SystemExit: 0 (line 2)"),
+        ("import re\nre.compile('(')", 'function: "hook.py:make"',
+         ": missing ), unterminated subpattern at position 0 (line 2)"),
     ],
 )  # fmt: skip
 def test_a_hook_that_can_not_be_had_is_a_finding(hook: str, line: str, words: str, tmp_path: Path) -> None:
@@ -247,6 +273,29 @@ def test_a_hook_that_can_not_be_had_is_a_finding(hook: str, line: str, words: st
     assert done.returncode in (2, 5)
     assert words in done.stderr.decode()
     assert "model.inputs.carrier.function: " in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("source", "function", "words"),
+    [
+        ("1 / 0", "burst.inner:make", "burst.inner can't be imported: ZeroDivisionError: division by zero"),
+        ("raise SystemExit(0)", "burst.inner:make", "burst.inner can't be imported: SystemExit: 0"),
+        ("print()\n1 / 0", "burst:make", "burst can't be imported: ZeroDivisionError: division by zero (line 2)"),
+    ],
+)
+def test_a_package_that_fails_when_it_is_imported_is_a_finding(
+    source: str, function: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a trace nor an end without a word."""
+    (tmp_path / "burst").mkdir()
+    (tmp_path / "burst" / "__init__.py").write_text(source)
+    (tmp_path / "burst" / "inner.py").write_text(LENGTHS)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    path = hooked(tmp_path, "", f'function: "{function}"')
+    done = onelane("lint", path)
+    assert done.returncode in (ExitCode.PIPELINE, ExitCode.REFUSED)
+    told = f"onelane: {path}:17:72: model.inputs.carrier.function: {words}\n"
+    assert (done.stdout, done.stderr.decode().strip()) == (b"", told.strip())
 
 
 @pytest.mark.parametrize(
@@ -299,6 +348,10 @@ def test_a_hook_can_be_called_alone() -> None:
     made = call(doubled, [{"a": 1}, {"a": -1}, {"a": "x"}])
     assert made.made[0].tolist() == [1, 2]
     assert list(made.bad) == [1, 2]
+    shorter = call(lambda _: [[1]], [{"a": 1}, {"a": 2}])
+    assert shorter.made == {0: [1], 1: [1]}, "each alone, as a worker would have it"
+    none = call(lambda columns: [*columns["a"], 0], [{"a": 1}, {"a": 2}])
+    assert none.bad == dict.fromkeys((0, 1), "the hook returned 2 items for 1 rows")
 
 
 @pytest.mark.parametrize(
@@ -306,7 +359,8 @@ def test_a_hook_can_be_called_alone() -> None:
     [
         ("return {}", "the samples of a hook for carrier: KeyError: 'carrier'"),
         ("return {'carrier': ['AA']}", "the samples of a hook for carrier: 1 values, where 2 are wanted"),
-        ("1 / 0", "the samples of a hook for carrier: ZeroDivisionError: division by zero"),
+        ("1 / 0", "the samples of a hook for carrier: ZeroDivisionError: division by zero (hook.py:6)"),
+        ("raise SystemExit(0)", "the samples of a hook for carrier: SystemExit: 0 (hook.py:6)"),
     ],
 )
 def test_samples_that_are_none_are_told(samples: str, words: str, tmp_path: Path) -> None:
@@ -319,8 +373,8 @@ def test_samples_that_are_none_are_told(samples: str, words: str, tmp_path: Path
 
 SIDEWAYS = "def make(columns):\n    return [[len(text) for text in columns['carrier']]]\n"
 FIRST = "def make(columns):\n    return [[len(columns['carrier'][0])]]\n"
-TOO_MANY = "fails: ValueError: too many values to unpack (expected 1)"
-NO_SCALAR = "fails: ValueError: can only convert an array of size 1 to a Python scalar"
+TOO_MANY = "fails: ValueError: too many values to unpack (expected 1) (hook.py:2)"
+NO_SCALAR = "fails: ValueError: can only convert an array of size 1 to a Python scalar (hook.py:6)"
 ALONE = "where each of 2 rows alone goes well"
 ONE_BY_ONE = "def make(columns):\n    (text,) = columns['carrier']\n    return [[len(text)]]\n"
 
