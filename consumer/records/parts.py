@@ -3,8 +3,12 @@
 They are there whatever the value's format is, and for raw values they are all that there is.
 """
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache, reduce
+from math import isfinite
+from types import NoneType
 from typing import Any, Final, get_args
 
 import msgspec
@@ -75,7 +79,17 @@ def _typed(part: bytes | int | None, accepts: Any) -> Any:  # noqa: ANN401
         return (_EPOCH + timedelta(milliseconds=part)).isoformat()
     if bytes in kinds:
         return part
-    return msgspec.convert(part.decode(), accepts, strict=False)
+    value = msgspec.convert(part.decode(), _there(accepts), strict=False)
+    if isinstance(value, float) and not isfinite(value):  # of "nan", for example
+        raise msgspec.ValidationError(f"Expected `float`, got {part.decode()!r}")
+    return value
+
+
+@cache
+def _there(accepts: Any) -> Any:  # noqa: ANN401
+    """Return a type without None: of texts such as "null" msgspec would make it, but what is there is not absent."""
+    kinds = [kind for kind in get_args(accepts) or (accepts,) if kind is not NoneType]
+    return reduce(operator.or_, kinds)
 
 
 def _cause(code: Code, message: str, field: str) -> Cause:
