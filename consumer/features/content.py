@@ -150,6 +150,12 @@ class ImageBlock(_Content):
         self._pillow.fromarray(random.integers(0, 256, shape).astype(np.uint8)).save(file, "PNG")
         return file.getvalue()
 
+    def _eight_bits(self, image: Any) -> Any:  # noqa: ANN401 - Pillow's
+        """Take the upper half of 16 bits, as Pillow itself does in colours; grey it would cut off at 255."""
+        if not image.mode.startswith("I"):
+            return image
+        return self._pillow.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+
     def _numbers(self, content: bytes) -> Array:
         height, width = self._size
         try:
@@ -158,7 +164,7 @@ class ImageBlock(_Content):
                     raise _WrongError(  # noqa: TRY301 - it passes
                         Code.BAD_IMAGE, f"{image.width} x {image.height} pixels are too many"
                     )
-                plain = image.convert(self._mode)
+                plain = self._eight_bits(image).convert(self._mode)
         except self._unidentified:
             # Pillow's words name an address in memory, and dead letters of one event are to be alike.
             raise _WrongError(Code.BAD_IMAGE, "no PNG or JPEG image") from None

@@ -4,7 +4,7 @@ import base64
 import io
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -113,6 +113,19 @@ def test_an_image_of_another_size_and_mode_is_made_to_fit() -> None:
     block = ImageBlock(ImageFeature(field="f", size=(2, 4), mode="L"), tensor(2, 4, 1))
     made, _ = run(block, picture(np.full((9, 7, 3), 100)), picture(np.full((9, 7), 100), "JPEG"))
     assert np.abs(made - 100).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_grey_of_16_bits_keeps_its_upper_8(mode: Literal["L", "RGB"]) -> None:
+    """Pillow's own conversion makes 255 of all that is more: a scan or an X-ray would be white."""
+    grey = np.array([[0, 255, 256], [0x7F00, 0x80FF, 0xFFFF]], dtype=np.uint16)
+    depth = 3 if mode == "RGB" else 1
+    block = ImageBlock(ImageFeature(field="f", size=(2, 3), mode=mode), tensor(2, 3, depth, dtype="uint8"))
+    file = io.BytesIO()
+    Image.fromarray(grey).save(file, "PNG")
+    made, bad = run(block, base64.b64encode(file.getvalue()).decode())
+    assert bad == {}
+    assert made[0, :, :, 0].tolist() == made[0, :, :, -1].tolist() == [[0, 0, 1], [0x7F, 0x80, 0xFF]]
 
 
 def test_a_png_that_its_decoder_stumbles_over_is_a_dead_letter() -> None:
