@@ -12,7 +12,7 @@ from consumer.deadletter.causes import Code
 from consumer.exits import RefusedError
 from consumer.features.block import Source, Values
 from consumer.features.column import absent_cause, cause
-from consumer.model.tensors import Array, Tensor, quantise
+from consumer.model.tensors import Array, Tensor, quantise, whole_within
 from consumer.pipeline.features import BytesFeature, ImageFeature
 from consumer.pipeline.units import factor
 from consumer.types import Cause
@@ -97,8 +97,7 @@ class _Content:
             if not np.isfinite(narrow).all():
                 raise _WrongError(Code.OUT_OF_RANGE, f"holds what is more than a {tensor.dtype} can hold")
             return narrow.reshape(self._shape)
-        limits = np.iinfo(tensor.dtype)
-        if (scaled < limits.min).any() or (scaled > limits.max).any() or (scaled != np.rint(scaled)).any():
+        if not whole_within(scaled, np.iinfo(tensor.dtype)).all():
             raise _WrongError(Code.OUT_OF_RANGE, f"holds what is no {tensor.dtype}")
         return scaled.astype(tensor.dtype).reshape(self._shape)
 

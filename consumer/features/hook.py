@@ -12,7 +12,7 @@ from consumer.exits import RefusedError
 from consumer.features.block import Source, Values
 from consumer.features.column import cause
 from consumer.hooks import FAILURES, WrongAnswerError, WrongRowsError, call_hook, failure
-from consumer.model.tensors import Array, Tensor, quantise
+from consumer.model.tensors import Array, Tensor, quantise, whole_within
 from consumer.pipeline.features import HookType, PythonFeature
 from consumer.trial import misfit, trial_rows
 from consumer.types import Cause, Stage
@@ -150,9 +150,6 @@ def _typed(array: Array, tensor: Tensor) -> tuple[Array, Array]:
         odd = ~np.isfinite(narrow).reshape(rows, -1).all(axis=1)
         narrow[odd] = 0
         return quantise(narrow, tensor) if tensor.scale else narrow.astype(dtype, copy=False), odd
-    limits = np.iinfo(dtype)
-    fits: Array = (array >= limits.min) & (array <= limits.max)
-    if array.dtype.kind == "f":
-        fits &= array == np.rint(array)
+    fits = whole_within(array, np.iinfo(dtype))
     unfit: Array = np.logical_or.reduce(~fits.reshape(rows, -1), axis=1)
     return np.where(fits, array, 0).astype(dtype), unfit

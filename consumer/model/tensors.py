@@ -56,6 +56,20 @@ class Tensor(msgspec.Struct, frozen=True):
         return f"`{self.name}` ({self.dtype}[{shape}])"
 
 
+def whole_within(numbers: Array, limits: "np.iinfo[Any]") -> npt.NDArray[np.bool_]:
+    """Return which numbers are whole and fit a type of integers.
+
+    Its highest is not always a float: compared as one, 2**63 would pass for an int64.
+    """
+    if numbers.dtype.kind != "f":
+        inside: npt.NDArray[np.bool_] = (numbers >= limits.min) & (numbers <= limits.max)
+        return inside
+    exact = numbers.astype(np.float64, copy=False)
+    whole: npt.NDArray[np.bool_] = exact == np.rint(exact)
+    whole &= (exact >= float(limits.min)) & (exact < float(limits.max + 1))
+    return whole
+
+
 def quantise(numbers: Array, tensor: Tensor) -> Array:
     """Return stored = round(value / scale) + zero_point, halves away from zero, saturated at the type's ends.
 

@@ -118,7 +118,6 @@ class AvroDialect:
             raise SchemaError(
                 f"events have a field {rules.forbidden!r} already: `existing: replace` lets it give way"
             )
-        self._answer: AvroSchema | None = None
 
     def decoder(self, schema: Schema) -> AvroDecoder:
         """Return what reads the events of a schema."""

@@ -115,6 +115,17 @@ def test_an_image_of_another_size_and_mode_is_made_to_fit() -> None:
     assert np.abs(made - 100).max() <= 1
 
 
+def test_a_number_one_too_large_for_int64_is_a_dead_letter() -> None:
+    """As a float it is not more than the largest int64."""
+    block = BytesBlock(BytesFeature(field="f", dtype="float64"), tensor(1, dtype="int64"))
+    values = [base64.b64encode(np.array([number]).tobytes()).decode() for number in (2.0**63, 2.0**62, -(2.0**63))]
+    made, bad = run(block, *values)
+    assert (made[1:].tolist(), {row: why.code for row, why in bad.items()}) == (
+        [[2**62], [-(2**63)]],
+        {0: Code.OUT_OF_RANGE},
+    )
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_grey_of_16_bits_keeps_its_upper_8(mode: Literal["L", "RGB"]) -> None:
     """Pillow's own conversion makes 255 of all that is more: a scan or an X-ray would be white."""

@@ -104,6 +104,7 @@ def test_a_row_that_has_a_cause_already_is_not_shown_to_the_hook() -> None:
         ("float32", 0.0, [1.5, np.nan, 1e300], [1.5, 0, 0], [1, 2]),
         ("int32", 0.0, [1.0, 1.5, 3e9], [1, 0, 0], [1, 2]),
         ("uint8", 0.0, [1, -1, 256], [1, 0, 0], [1, 2]),
+        ("int64", 0.0, [-(2.0**63), 2.0**63, 2.0**62], [-(2**63), 0, 2**62], [1]),
         ("int8", 0.5, [1.0, np.inf, 2.0], [2, 0, 4], [1]),
         ("bool", 0.0, [1, 0, 2], [True, False, True], []),
     ],
@@ -118,6 +119,13 @@ def test_what_does_not_go_into_the_tensor_is_a_dead_letter(
     assert array[good].ravel().tolist() == [stored[row] for row in good]
     assert (array.dtype, sorted(bad)) == (np.dtype(dtype), odd)
     assert {why.code for why in bad.values()} <= {"OutOfRange"}
+
+
+def test_a_highest_number_that_is_no_float_is_compared_exactly() -> None:
+    """2**31 as a float32 is not less than the int32 beside it, but no int32 either."""
+    tensor = Tensor("x", 0, (-1, 1), "int32")
+    array, bad = built(lambda columns: np.array(columns["a"], dtype="float32"), [2.0**31, 2.0**30], tensor)
+    assert (array[1].tolist(), list(bad)) == ([2**30], [0])
 
 
 @pytest.mark.parametrize(
