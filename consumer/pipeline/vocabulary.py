@@ -22,10 +22,13 @@ def read_entries(path: Path) -> list[str]:
 
 
 def keys(entry: Key) -> list[Key]:
-    """Return what finds an entry: its text, and the number that it may be (12 and 12.0 are equal and hash alike)."""
+    """Return what finds an entry: its text, and the number that it may be, last.
+
+    12 and 12.0 are equal and hash alike. An entry of a file that says 12.0 is found by "12" too.
+    """
     text = canonical(entry)
     number = _number(text)
-    return [text] if number is None else [text, number]
+    return [text] if number is None else [*dict.fromkeys((text, canonical(number))), number]
 
 
 def canonical(entry: Key) -> str:

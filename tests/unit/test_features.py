@@ -109,6 +109,11 @@ def test_a_key_is_the_same_however_it_is_written(entry: str | float) -> None:
     assert run(category("a", entry), 12, 12.0, "12") == ([1.0, 1.0, 1.0], {})
 
 
+def test_an_entry_of_a_file_that_says_12_0_is_found_by_12_too() -> None:
+    """Tables with gaps in them write whole numbers so."""
+    assert run(category("a", "12.0", "1.5"), 12, 12.0, "12", "12.0", "1.5") == ([1.0, 1.0, 1.0, 1.0, 2.0], {})
+
+
 def test_leading_zeros_are_text() -> None:
     """The text 007 is not the number 7, nor 1e3 the number 1000."""
     numbers, bad = run(category("007", "1e3"), "007", "1e3", 7, "7", 1000.0)

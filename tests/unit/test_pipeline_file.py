@@ -84,6 +84,7 @@ def test_defaults_are_those_of_the_schema(tmp_path: Path) -> None:
         ("unknown: 0", "missing: z", "10:56: model.inputs.x[1].missing: 'z' is not in the vocabulary"),
         ("[a, b]", "[a, b, a]", "10:36: model.inputs.x[1].vocabulary: entry 3 repeats entry 1: 'a'"),
         ("[a, b]", "[1, 1.0]", "10:36: model.inputs.x[1].vocabulary: entry 2 repeats entry 1: 1.0"),
+        ("[a, b]", '["12", "12.0"]', "10:36: model.inputs.x[1].vocabulary: entry 2 repeats entry 1: '12.0'"),
         ("[a, b]", '["12", 12]', "10:36: model.inputs.x[1].vocabulary: entry 2 repeats entry 1: 12"),
         ("[a, b]", "[]", "10:36: model.inputs.x[1].vocabulary: is empty"),
         ("[a, b]", "{a: 1}", "10:36: model.inputs.x[1].vocabulary: expected a text or a list, got {"),
