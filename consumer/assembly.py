@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from consumer.enrich import Enricher
-from consumer.exits import RefusedError
+from consumer.exits import PipelineError, RefusedError
 from consumer.features.plan import ColumnPlan
 from consumer.filter import Filter
 from consumer.fit import fit_inputs, fit_outputs
@@ -148,12 +148,16 @@ def assemble(file: PipelineFile, registry: Callable[[Mapping[str, Any]], Registr
         registry: opens the registry of a pipeline that has one, with its settings.
 
     Raises:
+        PipelineError: the model can't be read.
         RefusedError: the engine lacks, the model can't be run, or the mapping does not fit it; all misfits in one
             message, each with its place in the pipeline file.
     """
     spec = file.spec
     findings: list[Finding] = []
-    engine, model, signature, plan, columns = fit(spec.model, file.model, file.hooks, findings)
+    try:
+        engine, model, signature, plan, columns = fit(spec.model, file.model, file.hooks, findings)
+    except PipelineError as error:
+        raise PipelineError(file.refusal([Finding(("model", "path"), str(error))])) from None
     if findings:
         raise RefusedError(file.refusal(findings))
     signature = _only_read(signature, columns)
@@ -218,6 +222,7 @@ def fit(model: Model, path: Path, hooks: Mapping[str, HookSource], findings: lis
         findings: takes all misfits.
 
     Raises:
+        PipelineError: the model can't be read.
         RefusedError: the engine lacks, or does not take the model at all.
     """
     engine = find_engine(model.engine)

@@ -20,7 +20,7 @@ class ExitCode(IntEnum):
 MEANINGS: Final = {
     ExitCode.DONE: "stopped as told: what was written is committed, what was not will be read again",
     ExitCode.BUG: "a bug of onelane: the trace is in the log; nothing was committed that is not durable",
-    ExitCode.PIPELINE: "the pipeline file or the arguments are wrong; the message names file, line and field",
+    ExitCode.PIPELINE: "the pipeline file, a file that it names, or the arguments are wrong; the message says where",
     ExitCode.FORCED: "stopped by force before the drain ended, by time-out or a second signal; nothing is lost",
     ExitCode.BROKER: "a fatal broker error, fenced by another instance, or no broker or group within 30 s",
     ExitCode.REFUSED: "a check refused: the model against the mapping, the topics, or a case of `onelane test`",

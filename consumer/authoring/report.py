@@ -85,6 +85,8 @@ def report(path: Path, environment: Mapping[str, str]) -> Report:
     findings = found.findings
     if found.sound is not None:
         findings += _settings(found.sound, {one.path for one in findings})
+    if found.model is not None:
+        findings += _unread(found.path.parent / found.model.path)
     code = ExitCode.PIPELINE if findings else ExitCode.DONE
     misfits = [] if found.model is None else _misfits(found, found.model)
     findings += misfits
@@ -96,6 +98,15 @@ def _settings(spec: Pipeline, known: set[Where]) -> list[Finding]:
     found = [one for one in (*refused_settings(spec), *registry.refused_settings(spec)) if one.path not in known]
     told = known | {one.path for one in found}
     return found + [one for one in refused_values(spec) if one.path not in told]
+
+
+def _unread(model: Path) -> list[Finding]:
+    try:
+        model.open("rb").close()
+    except (OSError, ValueError) as error:  # no path has a NUL in it
+        words = f"model {model} can't be read: {getattr(error, 'strerror', None) or error}"
+        return [Finding(("model", "path"), words)]
+    return []
 
 
 def _misfits(found: Examined, model: Model) -> list[Finding]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from consumer.exits import RefusedError
+from consumer.exits import PipelineError, RefusedError
 from consumer.model.engines import Engine
 from consumer.model.tensors import Tensor
 from consumer.pipeline.findings import nearest
@@ -53,12 +53,13 @@ def read_model(path: Path) -> ModelFile:
     """Read a .tflite file.
 
     Raises:
-        RefusedError: it can't be read, or is no TensorFlow Lite flatbuffer (file identifier TFL3).
+        PipelineError: it can't be read: whoever named it was wrong, as with any file that a pipeline names.
+        RefusedError: it is no TensorFlow Lite flatbuffer (file identifier TFL3).
     """
     try:
         content = path.read_bytes()
-    except OSError as error:
-        raise RefusedError(f"model {path} can't be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # no path has a NUL in it
+        raise PipelineError(f"model {path} can't be read: {getattr(error, 'strerror', None) or error}") from None
     if content[4:8] != b"TFL3":
         raise RefusedError(f"model {path} is no TensorFlow Lite file ({len(content)} bytes, without the mark TFL3)")
     return ModelFile(path.stem, content, hashlib.sha256(content).hexdigest())

@@ -13,7 +13,7 @@ import pytest
 from consumer.assembly import assemble
 from consumer.deadletter.causes import Code
 from consumer.enrich import Enricher
-from consumer.exits import RefusedError
+from consumer.exits import OnelaneError, PipelineError, RefusedError
 from consumer.features.matrix import Matrix
 from consumer.features.number import NumberColumn
 from consumer.features.plan import ColumnPlan
@@ -160,14 +160,17 @@ def test_both_engines_agree_on_the_golden_rows(engine: Engine, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("content", "why"), [(None, "can't be read"), (b"TFL3 is elsewhere", "no TensorFlow Lite file")]
+    ("content", "why", "error"),
+    [(None, "can't be read", PipelineError), (b"TFL3 is elsewhere", "no TensorFlow Lite file", RefusedError)],
 )
-def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes | None, why: str) -> None:
+def test_a_file_that_is_no_model_is_refused(
+    tmp_path: Path, content: bytes | None, why: str, error: type[OnelaneError]
+) -> None:
     """A missing file and one of another kind are told apart."""
     path = tmp_path / "some.tflite"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(RefusedError, match=why):
+    with pytest.raises(error, match=why):
         read_model(path)
 
 

@@ -111,16 +111,22 @@ def test_a_model_that_does_not_fit_exits_5(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(None, "can't be read: No such file"), (b"GIF89a..", "is no TensorFlow")]
+    ("content", "words", "code"),
+    [(None, "can't be read: No such file", ExitCode.PIPELINE), (b"GIF89a..", "is no TensorFlow", ExitCode.REFUSED)],
 )
-def test_a_model_that_cannot_be_opened_exits_5(tmp_path: Path, content: bytes | None, words: str) -> None:
-    """A missing file and one of something else; the path is named."""
+def test_a_model_that_cannot_be_opened_is_named(
+    tmp_path: Path, content: bytes | None, words: str, code: ExitCode
+) -> None:
+    """A missing file is the pipeline file's mistake, as with any file it names; one of something else is refused."""
     if content is not None:
         (tmp_path / "small.tflite").write_bytes(content)
-    done = onelane("lint", write(tmp_path, GOOD))
-    assert done.returncode == ExitCode.REFUSED
-    assert f"onelane: {tmp_path}/pipeline.yaml:6:3: model.path: model {tmp_path}/small.tflite" in done.stderr.decode()
-    assert words in done.stderr.decode()
+    path = write(tmp_path, GOOD)
+    done = onelane("lint", path)
+    assert done.returncode == code
+    assert f"onelane: {path}:6:3: model.path: model {tmp_path}/small.tflite {words}" in done.stderr.decode()
+    done = onelane("run", path)
+    assert done.returncode == code
+    assert f"model {tmp_path}/small.tflite {words}" in done.stdout.decode() + done.stderr.decode()
 
 
 def test_a_damaged_model_exits_5(tmp_path: Path) -> None:
