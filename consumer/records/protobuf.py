@@ -77,7 +77,9 @@ class ProtobufDialect:
         """Return what writes enriched records."""
         file, name = self._made(answers)
         rules = self._rules
-        files = pool([*(self._schema.files[:-1] if self._schema is not None else ()), file])
+        # A file of predictions alone imports nothing, and may be named as one of the event's is.
+        alone = self._schema is None or self._rules.layout == "only"
+        files = pool([*(() if self._schema is None or alone else self._schema.files[:-1]), file])
         descriptor = files.FindMessageTypeByName(f"{file.package}.{name}" if file.package else name)
         field = descriptor.fields_by_name[rules.field]
         place = places(place_of(descriptor, with_maps=False)) if lead else b""

@@ -52,8 +52,7 @@ class ProtobufDecoder:
         both = {places(place_of(self.event, with_maps=with_maps)) for with_maps in (False, True)}
         self._places = tuple(both) if indexed else ()
         # What an event of a later schema may have where the output's field will stand.
-        self._taken = tag(rules.number) if rules.layout == "merge" else b""
-        self._number = rules.number
+        self._taken = rules.number if rules.layout == "merge" else None
         self._schema = schema
         self._finite = rules.finite
         self._class = message_class(self.event)
@@ -75,8 +74,9 @@ class ProtobufDecoder:
         except DecodeError as error:
             code = Code.NOT_UTF8 if "UTF-8" in str(error) else Code.MALFORMED
             raise FaultError(code, f"not what its schema says: {error}") from None
-        if self._taken and self._taken in payload and self._number in _unknown(message):
-            raise FaultError(Code.FIELD_EXISTS, f"the event already has a field with the number {self._number}")
+        # Of whatever type it is there, and however its number is written: bytes are not looked for.
+        if self._taken is not None and any(field.field_number == self._taken for field in UnknownFieldSet(message)):
+            raise FaultError(Code.FIELD_EXISTS, f"the event already has a field with the number {self._taken}")
         return message
 
     def body(self, payload: bytes) -> bytes:
@@ -92,11 +92,6 @@ class ProtobufDecoder:
                 Code.BAD_WIRE_FORMAT, f"is not a {self.event.full_name}, begins with {payload[:4].hex(' ')}"
             )
         return payload[len(next(place for place in self._places if payload.startswith(place))) :]
-
-
-def _unknown(message: Message) -> set[int]:
-    """Return the numbers of fields that the schema does not know."""
-    return {field.field_number for field in UnknownFieldSet(message)}
 
 
 class _Records:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -152,6 +152,7 @@ def _decoded(schema: Schema) -> list[FileDescriptorProto]:
     for name in alone.dependency:
         if name not in files:
             files |= {one.name: one for one in _googles(name)}
+    alone.name = _free_name(alone.name, set(files))  # nothing refers to it
     return [*files.values(), alone]
 
 
@@ -171,11 +172,12 @@ def _googles(name: str) -> list[FileDescriptorProto]:
 def _compiled(schema: Schema) -> list[FileDescriptorProto]:
     with tempfile.TemporaryDirectory(prefix="onelane-") as temporary:
         folder = Path(temporary)
-        _lay_out(schema, folder, _MAIN)
+        main = _free_name(_MAIN, set(_names(schema)))
+        _lay_out(schema, folder, main)
         made = folder / "descriptors"
         command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{folder}", "--include_imports"]
         done = subprocess.run(  # noqa: S603 - our own interpreter, and a file of our own making
-            [*command, f"--descriptor_set_out={made}", _MAIN],
+            [*command, f"--descriptor_set_out={made}", main],
             capture_output=True,
             text=True,
             check=False,
@@ -188,6 +190,19 @@ def _compiled(schema: Schema) -> list[FileDescriptorProto]:
             told = "; ".join(lines).replace(f"{folder}/", "")
             raise SchemaError(f"it is no Protobuf schema: {told}")
         return list(FileDescriptorSet.FromString(made.read_bytes()).file)
+
+
+def _names(schema: Schema) -> Iterator[str]:
+    """Return what a schema calls the files that it imports, and these theirs."""
+    for reference in schema.references:
+        yield reference.name
+        yield from _names(reference.schema)
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name = f"_{name}"
+    return name
 
 
 def _lay_out(schema: Schema, folder: Path, name: str) -> None:

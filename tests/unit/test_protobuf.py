@@ -233,6 +233,32 @@ def test_schemas_may_import_others() -> None:
         ProtobufSchema(Schema("PROTOBUF", text, (Reference("../../etc/a.proto", "places", 1, place),)))
 
 
+def test_an_import_may_be_named_as_the_schema_itself_is_named_here() -> None:
+    """A topic's schema has no name in a registry: it makes way for those that have one."""
+    place = schema('syntax = "proto3"; package geo; message Place { int32 x = 1; }')
+    imports = (Reference("event.proto", "places", 1, place),)
+    text = 'syntax = "proto3"; import "event.proto"; message A { geo.Place at = 1; }'
+    trip = Schema("PROTOBUF", text, imports)
+    assert ProtobufDialect(trip, RULES).decoder(trip).text(b"\x0a\x02\x08\x03") == b'{"at":{"x":3}}'
+    file = ProtobufSchema(trip).file
+    file.name = "event.proto"
+    alone = Schema("PROTOBUF", b64encode(file.SerializeToString()).decode(), imports)
+    assert ProtobufDialect(alone, RULES).decoder(alone).text(b"\x0a\x02\x08\x03") == b'{"at":{"x":3}}'
+
+
+def test_an_import_may_be_named_as_the_pipeline_is() -> None:
+    """Records of predictions alone have a file of their own."""
+    place = schema('syntax = "proto3"; message Place { int32 x = 1; }')
+    text = 'syntax = "proto3"; import "pipe.proto"; message A { Place at = 1; }'
+    trip = Schema("PROTOBUF", text, (Reference("pipe.proto", "places", 1, place),))
+    dialect = ProtobufDialect(trip, rules(layout="only", forbidden=None))
+    writer = dialect.writer(b"", Predictions({"y": NumberColumn("t", 0)}, {"model": "m@1"}), ANSWERS)
+    batch = OneBatch(Translated(None, b"", dialect.decoder(trip), b""))
+    values, bad = writer.write(batch, {"t": np.array([0.5], dtype=np.float32)})
+    assert not bad
+    assert protobuf(dialect.derived(ANSWERS).text).FromString(values[0]).p.y == 0.5
+
+
 def test_a_descriptor_set_does_as_well() -> None:
     """What `protoc --include_imports --descriptor_set_out` makes needs no compiler."""
     files = FileDescriptorSet(file=ProtobufSchema(schema()).files).SerializeToString()
@@ -336,9 +362,15 @@ def test_the_fields_number_is_free_in_the_events_schema() -> None:
         ProtobufDialect(schema(), RULES).decoder(later)
 
 
-def test_an_event_of_a_later_schema_may_have_the_fields_number() -> None:
-    """Both would be one field then; bytes that only look like it harm nothing."""
-    assert fault(event(id=5) + b"\xc2\x3e\x03new") == (Code.FIELD_EXISTS, None)
+@pytest.mark.parametrize(
+    "field",
+    [b"\xc2\x3e\x03new", b"\xc0\x3e\x07", b"\xc1\x3e12345678", b"\xc5\x3e1234", b"\xc3\x3e\x08\x01\xc4\x3e",
+     b"\xc2\xbe\x00\x03new"],
+    ids=["bytes", "number", "64 bits", "32 bits", "group", "a longer way to write it"],
+)  # fmt: skip
+def test_an_event_of_a_later_schema_may_have_the_fields_number(field: bytes) -> None:
+    """Both would be one field then, whatever its type; bytes that only look like it harm nothing."""
+    assert fault(event(id=5) + field) == (Code.FIELD_EXISTS, None)
     assert said(event(raw=b"\xc2\x3e\x03new"))["id"] == 0
 
 
