@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final, TypeAlias
 
 from consumer.exits import RefusedError
@@ -39,9 +40,12 @@ class AvroSchema:
         named: dict[str, Any] = {}
         self.references = schema.references
         self.tree, self.parsed = _parse(schema, named)
-        nodes = list(_nodes(self.parsed, named, frozenset()))
-        self.recursive = any(kind in inside for kind, inside in nodes if isinstance(kind, str))
-        if any(_is(kind, "array") and _weightless(kind["items"], named, frozenset()) for kind, _ in nodes):
+        types = list(_types(self.parsed, named))
+        self.recursive = _recursive(types, named)
+        known: dict[str, bool] = {}
+        for name in named:  # in this order each finds those that it holds known, and none goes deep
+            _weightless(name, named, known)
+        if any(_is(kind, "array") and _weightless(kind["items"], named, known) for kind in types):
             raise SchemaError("ten bytes of an array of nothing can claim more items than any memory has")
 
     @property
@@ -70,7 +74,7 @@ def _parse(schema: Schema, named: dict[str, Any]) -> tuple[Any, Any]:
         _parse(reference.schema, named)
     try:
         tree = json.loads(schema.text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SchemaError(f"it is no JSON: {error}") from None
     try:
         return tree, fastavro.parse_schema(tree, named_schemas=named)
@@ -78,37 +82,77 @@ def _parse(schema: Schema, named: dict[str, Any]) -> tuple[Any, Any]:
         raise SchemaError(f"it is no Avro schema: {error}") from None
 
 
-def _is(kind: Tree, name: str) -> bool:
-    return isinstance(kind, dict) and kind["type"] == name
+def _name(kind: Tree, named: Mapping[str, Tree]) -> str | None:
+    """Return the name of a type that has one, whether it is written out or called by it."""
+    if isinstance(kind, str):
+        return kind if kind in named else None
+    return kind.get("name") if isinstance(kind, dict) else None
 
 
-def _parts(kind: Tree, named: Mapping[str, Tree]) -> list[Tree]:
+def _parts(kind: Tree) -> list[Tree]:
     """Return the types that a type is made of."""
     if isinstance(kind, list):
         return kind
     if isinstance(kind, str):
-        return [named[kind]] if kind in named else []
+        return []
     if "fields" in kind:
         return [field["type"] for field in kind["fields"]]
     return [kind[part] for part in ("items", "values") if part in kind]
 
 
-def _nodes(kind: Tree, named: Mapping[str, Tree], inside: frozenset[str]) -> Iterator[tuple[Tree, frozenset[str]]]:
-    """Return all types in a type, each with the names of those around it; a name inside itself is the last."""
-    yield kind, inside
-    if isinstance(kind, str) and kind in inside:
-        return
-    around = inside | {kind["name"]} if isinstance(kind, dict) and "name" in kind else inside
-    for part in _parts(kind, named):
-        yield from _nodes(part, named, around)
+def _types(kind: Tree, named: Mapping[str, Tree]) -> Iterator[Tree]:
+    """Return all types in a type, written out; each that has a name once, however many hold it."""
+    seen: set[str] = set()
+    waiting = [kind]
+    while waiting:
+        one = waiting.pop()
+        name = _name(one, named)
+        if name is not None:
+            if name in seen:
+                continue
+            seen.add(name)
+            one = named[name]
+        yield one
+        waiting += _parts(one)
 
 
-def _weightless(kind: Tree, named: Mapping[str, Tree], inside: frozenset[str]) -> bool:
-    """Whether values of a type take no bytes."""
-    if isinstance(kind, str) and kind not in named:
-        return kind == "null"
-    if isinstance(kind, str):
-        return kind not in inside and _weightless(named[kind], named, inside | {kind})
-    if isinstance(kind, dict) and "fields" in kind:
-        return all(_weightless(field["type"], named, inside | {kind["name"]}) for field in kind["fields"])
-    return _is(kind, "fixed") and kind["size"] == 0
+def _recursive(types: Iterable[Tree], named: Mapping[str, Tree]) -> bool:
+    """Whether a value of a type can hold another one of it."""
+    held: dict[str, set[str]] = {}
+    for kind in types:
+        name = _name(kind, named)
+        if name is None:
+            continue
+        held[name] = set()
+        waiting = _parts(kind)[:]
+        while waiting:
+            part = waiting.pop()
+            within = _name(part, named)
+            if within is None:
+                waiting += _parts(part)
+            else:
+                held[name].add(within)
+    try:
+        TopologicalSorter(held).prepare()
+    except CycleError:
+        return True
+    return False
+
+
+def _weightless(kind: Tree, named: Mapping[str, Tree], known: dict[str, bool]) -> bool:
+    """Whether values of a type take no bytes; ``known`` is what was found of types that have a name."""
+    name = _name(kind, named)
+    if name is None:
+        return kind == "null" or _is(kind, "null")
+    if name not in known:
+        known[name] = False  # what holds itself has no end, unless it may be something else
+        whole = named[name]
+        if "fields" in whole:
+            known[name] = all(_weightless(field["type"], named, known) for field in whole["fields"])
+        else:
+            known[name] = _is(whole, "fixed") and whole["size"] == 0
+    return known[name]
+
+
+def _is(kind: Tree, name: str) -> bool:
+    return isinstance(kind, dict) and bool(kind["type"] == name)

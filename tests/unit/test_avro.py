@@ -148,7 +148,13 @@ def test_a_record_in_a_record_in_a_record_takes_no_process_down(deep: int) -> No
 
 
 @pytest.mark.parametrize(
-    "items", ["null", {"type": "fixed", "name": "F", "size": 0}, {"type": "record", "name": "R", "fields": []}]
+    "items",
+    [
+        "null",
+        {"type": "null"},
+        {"type": "fixed", "name": "F", "size": 0},
+        {"type": "record", "name": "R", "fields": []},
+    ],
 )
 def test_an_array_of_nothing_is_refused(items: object) -> None:
     """Ten bytes could claim more items than any memory has."""
@@ -156,9 +162,38 @@ def test_an_array_of_nothing_is_refused(items: object) -> None:
         AvroSchema(record({"name": "a", "type": {"type": "array", "items": items}}))
 
 
+def doubling(deep: int, first: object) -> list[dict[str, Any]]:
+    """Types of which each holds the one before it twice."""
+    types = [{"name": "T0", "type": {"type": "record", "name": "T0", "fields": [{"name": "x", "type": first}]}}]
+    for place in range(1, deep):
+        fields = [{"name": name, "type": f"T{place - 1}"} for name in "ab"]
+        types.append({"name": f"T{place}", "type": {"type": "record", "name": f"T{place}", "fields": fields}})
+    return types
+
+
+def test_types_that_many_hold_are_looked_at_once() -> None:
+    """Of thousands, each in two fields of the next, there are more ways than could ever be gone."""
+    flat = {"type": "record", "name": "Flat", "fields": doubling(2000, "long")}
+    assert not AvroSchema(Schema("AVRO", json.dumps(flat))).recursive
+    last = {"name": "all", "type": {"type": "array", "items": "T1999"}}
+    nothing = {"type": "record", "name": "Flat", "fields": [*doubling(2000, "null"), last]}
+    with pytest.raises(SchemaError, match="array of nothing"):
+        AvroSchema(Schema("AVRO", json.dumps(nothing)))
+
+
+def test_a_type_may_hold_itself_by_way_of_others() -> None:
+    """Of each other, or far inside."""
+    inner = {"type": "record", "name": "B", "fields": [{"name": "a", "type": ["null", "A"]}]}
+    outer = {"type": "record", "name": "A", "fields": [{"name": "b", "type": {"type": "map", "values": inner}}]}
+    assert AvroSchema(Schema("AVRO", json.dumps(outer))).recursive
+    twice = [{"name": "x", "type": {"type": "fixed", "name": "F", "size": 2}}, {"name": "y", "type": "F"}]
+    assert not AvroSchema(Schema("AVRO", json.dumps({"type": "record", "name": "A", "fields": twice}))).recursive
+
+
 @pytest.mark.parametrize(
     ("schema", "words"),
     [
+        (Schema("AVRO", "[" * 100_000), "no JSON"),
         (Schema("JSON", "{}"), "it is JSON, not AVRO"),
         (Schema("AVRO", "{"), "no JSON"),
         (Schema("AVRO", '{"type":"record"}'), "no Avro schema"),
