@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from consumer.records.json_refs import apart, moved
 from consumer.records.schemas import Schema, SchemaError
 from consumer.records.values import Fields, ListOf, Plain, Value
 
@@ -19,8 +20,6 @@ _TYPES: Final[Mapping[Plain, str]] = {
     Plain.BOOLEAN: "boolean",
     Plain.TEXT: "string",
 }
-# Where a schema keeps what it refers to, from its root.
-_DEFINITIONS: Final = ("$schema", "$defs", "definitions")
 
 
 class JsonDecoder:
@@ -59,9 +58,10 @@ def derive(event: Schema | None, layout: str, field: str, answers: Fields) -> Sc
     tree = _tree(event) if event else {"type": "object"}
     references = event.references if event else ()
     if layout == "merge":
+        tree = apart(tree)
         return _text(tree | _with(tree, {field: _type(answers)}), references)
-    root = {name: tree[name] for name in _DEFINITIONS if name in tree}
-    inner = {name: value for name, value in tree.items() if name not in root}
+    root = {"$schema": tree.pop("$schema")} if "$schema" in tree else {}
+    inner = moved(tree, "#/properties/event")
     return _text({**root, "type": "object"} | _with({}, {"event": inner, field: _type(answers)}), references)
 
 
