@@ -131,7 +131,10 @@ class _Builder:
         raise self._refused(node, f"{type(node).__name__} is not part of the language")
 
     def _constant(self, node: ast.Constant) -> ast.expr:
-        if node.value is None or isinstance(node.value, str | int | float | bool):
+        if node.value is None or isinstance(node.value, bool):  # as Python writes it; true is a name to its parser
+            said = next(word for word, value in _WORDS.items() if value is node.value)
+            raise self._refused(node, f"{node.value} is not part of the language", f"write {said}")
+        if isinstance(node.value, str | int | float):
             return node
         raise self._refused(node, f"a constant of type {type(node.value).__name__} can't be in an event")
 
@@ -151,20 +154,21 @@ class _Builder:
     def _compare(self, node: ast.Compare) -> ast.expr:
         sides = [node.left, *node.comparators]
         pairs = [
-            self._one_comparison(op, self.build(left), self.build(right))
+            self._one_comparison(node, op, self.build(left), self.build(right))
             for left, op, right in zip(sides, node.ops, sides[1:], strict=False)
         ]
         return pairs[0] if len(pairs) == 1 else ast.BoolOp(ast.And(), pairs)
 
-    @staticmethod
-    def _one_comparison(op: ast.cmpop, left: ast.expr, right: ast.expr) -> ast.expr:
+    def _one_comparison(self, node: ast.expr, op: ast.cmpop, left: ast.expr, right: ast.expr) -> ast.expr:
+        if isinstance(op, ast.Is):
+            raise self._refused(node, "`is` is not part of the language", "write == null, or not present(field)")
+        if isinstance(op, ast.IsNot):
+            raise self._refused(node, "`is not` is not part of the language", "write != null, or present(field)")
         name = COMPARISONS.get(type(op))
         if name is not None:
             return _called(name, left, right)
-        if isinstance(op, ast.NotIn):
-            return ast.UnaryOp(ast.Not(), _called("within", left, right))
-        same = ast.NotEq() if isinstance(op, ast.NotEq | ast.IsNot) else ast.Eq()
-        return ast.Compare(left, [same], [right])
+        opposite = "same" if isinstance(op, ast.NotEq) else "within"
+        return ast.UnaryOp(ast.Not(), _called(opposite, left, right))
 
     def _call(self, node: ast.Call) -> ast.expr:
         if not isinstance(node.func, ast.Name):

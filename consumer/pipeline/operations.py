@@ -41,7 +41,20 @@ def _function(call: Callable[..., Any], name: str, kind: type | tuple[type, ...]
     return called
 
 
+def _same(left: Any, right: Any) -> bool:  # noqa: ANN401
+    """Whether two values are one in JSON: to Python true is 1, and a list no tuple, as which lists are compiled."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(map(_same, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_same(value, right[name]) for name, value in left.items())
+    return bool(left == right)
+
+
 def _within(left: Any, right: Any) -> bool:  # noqa: ANN401
+    if isinstance(right, list | tuple):
+        return left in right if isinstance(left, str) else any(_same(left, item) for item in right)
     return left is not None and right is not None and left in right
 
 
@@ -67,7 +80,7 @@ ARITHMETIC: Final[Mapping[type, str]] = {
     ast.FloorDiv: "floor_divide", ast.Mod: "modulo",
 }  # fmt: skip
 COMPARISONS: Final[Mapping[type, str]] = {
-    ast.Lt: "less", ast.LtE: "at_most", ast.Gt: "more", ast.GtE: "at_least", ast.In: "within",
+    ast.Lt: "less", ast.LtE: "at_most", ast.Gt: "more", ast.GtE: "at_least", ast.In: "within", ast.Eq: "same",
 }  # fmt: skip
 OPERATIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "less": _comparison(operator.lt),
@@ -75,6 +88,7 @@ OPERATIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "more": _comparison(operator.gt),
     "at_least": _comparison(operator.ge),
     "within": _within,
+    "same": _same,
     "add": _arithmetic(operator.add, "+"),
     "subtract": _arithmetic(operator.sub, "-"),
     "multiply": _arithmetic(operator.mul, "*"),

@@ -42,6 +42,62 @@ def test_what_is_no_expression_is_refused_with_its_place(text: str, column: int,
     assert caught.value.column == column
 
 
+@pytest.mark.parametrize(
+    ("text", "column", "message", "hint"),
+    [
+        ("b and a is null", 7, "`is` is not part of the language", "write == null, or not present(field)"),
+        ("a is not null", 1, "`is not` is not part of the language", "write != null, or present(field)"),
+        ("a == None", 6, "None is not part of the language", "write null"),
+        ("a in [1, True]", 10, "True is not part of the language", "write true"),
+        ("a != False", 6, "False is not part of the language", "write false"),
+    ],
+)
+def test_what_python_alone_has_is_refused_with_what_to_say_instead(
+    text: str, column: int, message: str, hint: str
+) -> None:
+    """An identity of values from JSON means nothing."""
+    with pytest.raises(ExpressionError, match=message) as caught:
+        compile_expression(text)
+    assert (caught.value.column, caught.value.hint) == (column, hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "truth"),
+    [
+        ("a == true", True, True),
+        ("a == true", 1, False),
+        ("a == false", 0, False),
+        ("a == 1", True, False),
+        ("a != true", 1, True),
+        ("a == 1", 1.0, True),
+        ("a in [0, 1]", True, False),
+        ("a in [true]", 1, False),
+        ("a in ['x', 'y']", "y", True),
+        ("a == [1, 'x']", [1, "x"], True),
+        ("a == [1]", [True], False),
+        ("a == [1]", [1, 2], False),
+        ("[1, [2]] in a", [[1, [2]]], True),
+        ("a in ['x', null]", None, True),
+        ("a in ['x']", None, False),
+        ("null in a", [1, None], True),
+        ("1 in a", None, False),
+        ("null == a", None, True),
+        ("a == null", False, False),
+    ],
+)
+def test_true_is_equal_to_true_alone(text: str, value: object, truth: bool) -> None:  # noqa: FBT001
+    """As in JSON; and a list is equal to one with the same items."""
+    assert compile_expression(text).evaluate(value) is truth
+
+
+def test_objects_are_compared_as_json_is() -> None:
+    """Name by name."""
+    equal = compile_expression("a == b").evaluate
+    assert equal({"x": 1, "y": [1]}, {"y": [1.0], "x": 1})
+    assert not equal({"x": 1}, {"x": True})
+    assert not equal({"x": 1}, {"x": 1, "y": 1})
+
+
 def test_a_wrong_name_comes_with_the_nearest_right_one() -> None:
     """For a person who mistyped it."""
     with pytest.raises(ExpressionError) as caught:
