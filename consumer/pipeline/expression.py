@@ -164,6 +164,10 @@ class _Builder:
             raise self._refused(node, "`is` is not part of the language", "write == null, or not present(field)")
         if isinstance(op, ast.IsNot):
             raise self._refused(node, "`is not` is not part of the language", "write != null, or present(field)")
+        if isinstance(op, ast.Eq | ast.NotEq) and (_is_text(left) or _is_text(right)):
+            return ast.Compare(left, [op], [right])  # Python's own does, in a third of the time
+        if isinstance(op, ast.In | ast.NotIn) and isinstance(right, ast.Tuple) and all(map(_is_text, right.elts)):
+            return ast.Compare(left, [op], [right])
         name = COMPARISONS.get(type(op))
         if name is not None:
             return _called(name, left, right)
@@ -222,6 +226,10 @@ class _Builder:
     def _refused(self, node: ast.expr, message: str, hint: str = "") -> ExpressionError:
         column = len(self._bytes[: node.col_offset].decode()) + 1
         return ExpressionError(message, column, hint)
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _called(name: str, *arguments: ast.expr) -> ast.Call:
