@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from consumer.exits import PipelineError
 from consumer.pipeline.features import CategoryFeature, NumberFeature
 from consumer.pipeline.load import load
-from consumer.pipeline.spec import Pipeline
+from consumer.pipeline.spec import Input, Model, Output, Pipeline
 from consumer.pipeline.units import Duration, Size
 from tests.support.flights import FLIGHTS
 from tests.support.pipelines import GOOD, changed, loaded, refused, write
@@ -368,6 +369,72 @@ def test_the_fingerprint_stays(tmp_path: Path, old: str, new: str) -> None:
 def test_the_fingerprint_changes(tmp_path: Path, old: str, new: str) -> None:
     """With all that does."""
     assert loaded(tmp_path, changed(old, new)).mapping != loaded(tmp_path).mapping
+
+
+Edit = tuple[str, str]
+
+_TYPED: list[Edit] = [
+    ("topic: in}", "topic: in, format: protobuf, schema: a.schema}"),
+    ("topic: out,", "topic: out, format: json, layout: only,"),
+]
+# Field of the pipeline file -> what is changed in the small one before, and what of the field then.
+DECIDE: dict[str, tuple[list[Edit], Edit]] = {
+    "input.format": (_TYPED, ("format: protobuf", "format: avro")),
+    "input.schema": (_TYPED, ("a.schema", "b.schema")),
+    "input.message": (_TYPED, ("a.schema", "a.schema, message: A")),
+    "output.format": (_TYPED, ("format: json", "format: protobuf")),
+    "output.layout": ([], ("topic: out,", "topic: out, layout: nest,")),
+    "output.field": ([], ("field: answer", "field: answers")),
+    "output.existing": ([], ("topic: out,", "topic: out, existing: replace,")),
+    "output.keep": (_TYPED, ("layout: only,", "layout: only, keep: [n],")),
+    "output.number": ([], ("topic: out,", "topic: out, number: 7,")),
+    "model.signature": ([], ("path: small.tflite", "path: small.tflite\n  signature: other")),
+    "model.inputs": ([], ("part: hour", "part: day")),
+    "model.outputs": ([], ("threshold: 0.5", "threshold: 0.6")),
+    "when": ([], ("kafka:", "when: n > 1\nkafka:")),
+    "otherwise": ([("kafka:", "when: n > 1\nkafka:")], ("kafka:", "otherwise: drop\nkafka:")),
+}
+DECIDE_NOT: dict[str, Edit] = {
+    "name": ("name: small", "name: other"),
+    "input.topic": ("topic: in", "topic: in2"),
+    "input.start": ("topic: in", "topic: in, start: latest"),
+    "output.topic": ("topic: out", "topic: out2"),
+    "output.register": ("topic: out", "topic: out, register: false"),
+    "dead_letters": ("topic: dead", "topic: dead2"),
+    "model.path": ("small.tflite", "other.tflite"),
+    "model.engine": ("small.tflite", "small.tflite\n  engine: litert"),
+    "model.interpreters": ("small.tflite", "small.tflite\n  interpreters: shared"),
+    "batch": ("kafka:", "batch: {rows: 1}\nkafka:"),
+    "delivery": ("kafka:", "delivery: at_least_once\nkafka:"),
+    "checkpoint": ("kafka:", "checkpoint: 1s\nkafka:"),
+    "kafka": ("localhost:9092", "elsewhere:1"),
+    "registry": ("kafka:", "registry: {url: 'http://localhost:8081'}\nkafka:"),
+    "operate": ("kafka:", "operate: {stuck_after: 90s}\nkafka:"),
+    "tests": ("kafka:", "tests: [{name: one, event: {n: 1}, expect: {y: 1}}]\nkafka:"),
+}
+
+
+def test_each_field_of_the_file_is_known_to_decide_what_records_say_or_not_to() -> None:
+    """A new one has to be put into one of the tables above, and into the fingerprint or not."""
+    sections: dict[str, type[msgspec.Struct]] = {"input.": Input, "output.": Output, "model.": Model, "": Pipeline}
+    fields = {
+        f"{prefix}{field.name}" for prefix, section in sections.items() for field in msgspec.structs.fields(section)
+    }
+    assert DECIDE.keys() | DECIDE_NOT.keys() == fields - {"input", "output", "model"}
+    assert not DECIDE.keys() & DECIDE_NOT.keys()
+
+
+@pytest.mark.parametrize("field", [*DECIDE, *DECIDE_NOT])
+def test_the_fingerprint_changes_with_what_decides_and_with_nothing_else(tmp_path: Path, field: str) -> None:
+    """Field by field; what a file says counts, not its name."""
+    for name in "ab":
+        (tmp_path / f"{name}.schema").write_text(f"schema {name}")
+    before, edit = DECIDE.get(field) or ([], DECIDE_NOT[field])
+    text = GOOD
+    for old, new in before:
+        text = changed(old, new, text)
+    mapping = loaded(tmp_path, text).mapping
+    assert (loaded(tmp_path, changed(*edit, text)).mapping != mapping) is (field in DECIDE)
 
 
 def test_the_fingerprint_knows_what_a_vocabulary_file_says(tmp_path: Path) -> None:
