@@ -40,10 +40,7 @@ class Matrix:
         place = 0
         for column in self.sources:
             numbers = column.numbers(values[column.field], bad)
-            if column.width == 1:
-                matrix[:, place] = numbers
-            else:
-                matrix[:, place : place + column.width] = numbers
+            matrix[:, place : place + column.width] = numbers.reshape(rows, column.width)
             place += column.width
         return {self._tensor.name: self._typed(matrix, bad).reshape(rows, *self._shape)}
 

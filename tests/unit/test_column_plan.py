@@ -11,7 +11,14 @@ from consumer.features.kinds import make_column
 from consumer.features.matrix import Matrix
 from consumer.features.plan import ColumnPlan
 from consumer.model.tensors import Tensor, dequantise, quantise
-from consumer.pipeline.features import BooleanFeature, CategoryFeature, ColumnFeature, NumberFeature, TimeFeature
+from consumer.pipeline.features import (
+    BooleanFeature,
+    CategoryFeature,
+    ColumnFeature,
+    NumberFeature,
+    NumbersFeature,
+    TimeFeature,
+)
 from consumer.records.json_reader import JsonReader
 from consumer.types import Cause
 
@@ -57,6 +64,14 @@ def test_a_row_costs_its_tensors_bytes() -> None:
         ]
     )
     assert plan.row_bytes == 9
+
+
+def test_a_list_of_one_and_a_column_of_one_key_are_columns_like_any() -> None:
+    """One value wide, as an array of rows and columns."""
+    one_hot = CategoryFeature(field="c", vocabulary=["u"], one_hot=True)
+    plan = ColumnPlan([tensor_plan("float32", NumbersFeature(field="l", length=1), one_hot)])
+    made, bad = mapped(plan, l=[[2.0], [3.0], []], c=["u", "u", "u"])
+    assert (made, codes(bad)) == ({"x": [[2.0, 1.0], [3.0, 1.0]]}, {2: (Code.WRONG_LENGTH, "l")})
 
 
 def test_a_tensor_may_have_any_shape_of_its_width() -> None:
