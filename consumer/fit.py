@@ -89,7 +89,10 @@ def _text_blocks(
                 Finding(("model", "inputs", name), "the parts of one text have tensors of several lengths")
             )
         elif isinstance(feature, TextFeature) and not findings:
-            blocks.append(TextBlock(feature, parts))
+            try:
+                blocks.append(TextBlock(feature, parts))
+            except RefusedError as error:
+                findings.append(Finding(("model", "inputs", name), str(error)))
     return blocks
 
 

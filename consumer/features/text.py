@@ -30,7 +30,7 @@ class TextBlock:
         parts: tensor name -> the tensor and which part it takes.
 
     Raises:
-        RefusedError: ``tokenizers`` is not installed, or the tokenizer can't be read.
+        RefusedError: ``tokenizers`` is not installed, or the tokenizer can't be read, or adds more than the most.
     """
 
     accepts: Any = str | None
@@ -50,6 +50,9 @@ class TextBlock:
         self.ragged = tuple(parts) if self._width < 0 else ()
         self._tokenizer = _tokenizer(feature.tokenizer or "", self.field)
         self._tokenizer.no_padding()
+        least = self._tokenizer.num_special_tokens_to_add(is_pair=False) + 1
+        if self._most < least:  # which the tokenizer's own cut does not keep to
+            raise RefusedError(f"the tokenizer of field {self.field} needs `max_tokens` of at least {least}")
         self._tokenizer.enable_truncation(max_length=self._most)
         known = (self._tokenizer.token_to_id(token) for token in _PADDING)
         self._pad = next((token for token in known if token is not None), 0)

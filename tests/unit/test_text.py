@@ -11,6 +11,7 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
 
 from consumer.deadletter.causes import Code
 from consumer.enrich import Enricher
@@ -132,6 +133,22 @@ def test_a_tokenizer_that_is_none_is_refused() -> None:
         TextBlock(
             TextFeature(field="f", tokenizer="{}", max_tokens=4), {"x": (Tensor("x", 0, (-1, 4), "int32"), "ids")}
         )
+
+
+def test_a_most_that_a_tokenizers_own_tokens_fill_is_a_finding(tmp_path: Path) -> None:
+    """Its cut leaves them in: four tokens of a text that may have one."""
+    made = Tokenizer(WordLevel({**WORDS, "[CLS]": 5, "[SEP]": 6}, unk_token="[UNK]"))  # noqa: S106 - a token
+    made.pre_tokenizer = Whitespace()
+    made.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 5), ("[SEP]", 6)])
+    (tmp_path / "t.json").write_text(made.to_str())
+    signature = Signature({"x": Tensor("x", 0, (-1, -1), "int32")}, {})
+    for most, told in ((2, ["the tokenizer of field f needs `max_tokens` of at least 3"]), (3, [])):
+        feature = f" {{field: f, kind: text, tokenizer: t.json, max_tokens: {most}}}\n"
+        findings: list[Finding] = []
+        plan = fit_inputs(loaded(tmp_path, changed(COLUMNS, feature)).spec.model, signature, findings)
+        assert [finding.message for finding in findings] == told
+        assert [finding.path for finding in findings] == [("model", "inputs", "x")] * len(told)
+    assert plan.map({"f": ["a b c"]}, 1)[0]["x"].tolist() == [[5, 1, 6]]
 
 
 def test_without_tokenizers_a_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
