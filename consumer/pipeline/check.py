@@ -88,11 +88,11 @@ def _tagged(tree: dict[str, object], sections: Mapping[str, type], path: Path, f
     tag = tree.get("kind", _MISSING)
     if tag is _MISSING:
         findings.append(Finding(path, "`kind` is missing", f"one of {', '.join(sections)}"))
-    elif tag not in sections:
+    elif not isinstance(tag, str) or tag not in sections:
         findings.append(Finding((*path, "kind"), f"no such kind: {tag!r}", nearest(str(tag), sections)))
     else:
         rest = {key: value for key, value in tree.items() if key != "kind"}
-        return _struct(rest, sections[str(tag)], path, findings)
+        return _struct(rest, sections[tag], path, findings)
     return None
 
 

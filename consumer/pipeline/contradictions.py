@@ -19,7 +19,7 @@ from consumer.pipeline.features import (
     fields_of,
 )
 from consumer.pipeline.filtering import filtering
-from consumer.pipeline.findings import Finding, nearest
+from consumer.pipeline.findings import Finding, dotted, nearest
 from consumer.pipeline.findings import Path as Where
 from consumer.pipeline.formats import formats
 from consumer.pipeline.outputs import OverOutput, PythonOutput
@@ -128,6 +128,7 @@ def _features(spec: Pipeline) -> Iterator[Finding]:
     for tensor, features in spec.model.inputs.items():
         if not features:
             yield Finding(("model", "inputs", tensor), "has no columns")
+    yield from _lists(spec.model)
     for where, feature in each_feature(spec.model):
         if isinstance(feature, TextFeature):
             yield from _text(spec, feature, where)
@@ -135,6 +136,23 @@ def _features(spec: Pipeline) -> Iterator[Finding]:
             yield from _hook(feature, where)
         else:
             yield from _feature(feature, where)
+
+
+def _lists(model: Model) -> Iterator[Finding]:
+    """A value is a list or none, and lists of numbers and of keys are decoded apart."""
+    first: dict[str, tuple[str, Where]] = {}
+    for where, feature in each_feature(model):
+        if isinstance(feature, PresentFeature | PythonFeature) or feature.field is None:
+            continue
+        if isinstance(feature, NumbersFeature):
+            kind = "a list of numbers"
+        elif isinstance(feature, CategoryFeature) and feature.multi_hot:
+            kind = "a list of keys"
+        else:
+            kind = "a single value"
+        other, there = first.setdefault(feature.field, (kind, where))
+        if other != kind:
+            yield Finding((*where, "field"), f"is read as {kind} here, as {other} at {dotted(there)}")
 
 
 def _outputs(spec: Pipeline) -> Iterator[Finding]:
@@ -222,10 +240,8 @@ def _feature(feature: ColumnFeature | ContentFeature, where: Where) -> list[Find
         return findings + _content(feature, where)
     if isinstance(feature, CategoryFeature):
         return findings + _category(feature, where)
-    # An end may be infinite; NaN is never in order.
-    limits = feature.range if isinstance(feature, NumberFeature | NumbersFeature) else None
-    if limits is not None and not limits[0] <= limits[1]:
-        findings.append(Finding((*where, "range"), "the lowest is above the highest"))
+    if isinstance(feature, NumberFeature | NumbersFeature):
+        findings += _limits(feature.range, (*where, "range"))
     if isinstance(feature, NumbersFeature):
         return findings + _lengths(feature, where)
     findings += [
@@ -239,9 +255,19 @@ def _feature(feature: ColumnFeature | ContentFeature, where: Where) -> list[Find
         except (ZoneInfoNotFoundError, ValueError, OSError):
             hint = "use an IANA name such as UTC"
             findings.append(Finding((*where, "zone"), f"no such time zone: {feature.zone!r}", hint))
-    if isinstance(feature, NumberFeature) and feature.clip is not None and not feature.clip[0] <= feature.clip[1]:
-        findings.append(Finding((*where, "clip"), "the lowest is above the highest"))
+    if isinstance(feature, NumberFeature):
+        findings += _limits(feature.clip, (*where, "clip"))
     return findings
+
+
+def _limits(limits: tuple[float, float] | None, where: Where) -> list[Finding]:
+    """One end may be infinite; NaN is never in order."""
+    if limits is None:
+        return []
+    low, high = limits
+    if not low <= high:
+        return [Finding(where, "the lowest is above the highest")]
+    return [Finding(where, "holds no finite number")] if math.isinf(low) and low == high else []
 
 
 def _content(feature: ContentFeature, where: Where) -> list[Finding]:

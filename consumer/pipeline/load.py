@@ -160,8 +160,8 @@ def _schema(spec: Pipeline, directory: Path, findings: list[Finding]) -> bytes |
     file = directory / spec.input.schema
     try:
         return file.read_bytes()
-    except OSError as error:
-        findings.append(Finding(("input", "schema"), f"{file} can't be read: {error.strerror}"))
+    except (OSError, ValueError) as error:
+        findings.append(Finding(("input", "schema"), f"{file} can't be read: {_why(error)}"))
         return None
 
 
@@ -187,7 +187,7 @@ def _with_vocabularies(model: Model, directory: Path, findings: list[Finding]) -
             file = directory / feature.tokenizer
             try:
                 return msgspec.structs.replace(feature, tokenizer=file.read_text(encoding="utf-8"))
-            except (OSError, UnicodeDecodeError) as error:
+            except (OSError, ValueError) as error:
                 findings.append(Finding((*where, "tokenizer"), f"{file} can't be read: {_why(error)}"))
                 return feature
         if not isinstance(feature, CategoryFeature) or not isinstance(feature.vocabulary, str):
@@ -218,13 +218,15 @@ def _with_labels(model: Model, directory: Path, findings: list[Finding]) -> Mode
 def _entries(file: Path, where: Where, findings: list[Finding]) -> list[str] | None:
     try:
         return read_entries(file)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         findings.append(Finding(where, f"{file} can't be read: {_why(error)}"))
         return None
 
 
-def _why(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else f"not UTF-8 at byte {error.start}"
+def _why(error: OSError | ValueError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 at byte {error.start}"
+    return (error.strerror or str(error)) if isinstance(error, OSError) else f"no file has such a name: {error}"
 
 
 def _fingerprint(spec: Pipeline, schema: bytes | None, hooks: Mapping[str, HookSource]) -> str:

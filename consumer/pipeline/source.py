@@ -10,12 +10,15 @@ from typing import Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from consumer.exits import PipelineError
 from consumer.pipeline.findings import Finding, Path, Place, dotted
 
 _VARIABLE: Final = re.compile(r"\$(?:\$|\{(\w+)(?::-([^}]*))?\}|\{[^}]*\}?)")
+
+_SURROGATE: Final = "holds half of a character (a surrogate), which is no text"
 
 
 class Source:
@@ -45,11 +48,13 @@ class Source:
 
     def _plain(self, node: Any, path: Path) -> Any:  # noqa: ANN401 - a YAML tree holds anything
         if isinstance(node, CommentedMap):
-            for key in node:
-                self._places[(*path, str(key))] = (
-                    node.lc.key(key) if key in (node.lc.data or {}) else self._places[path]
-                )
-            return {str(key): self._plain(value, (*path, str(key))) for key, value in node.items()}
+            names = {key: self._sound(str(key)) for key in node}
+            for key, name in names.items():
+                place = node.lc.key(key) if key in (node.lc.data or {}) else self._places[path]
+                self._places[(*path, name)] = place
+                if name != str(key):
+                    self.findings.append(Finding((*path, name), _SURROGATE))
+            return {names[key]: self._plain(value, (*path, names[key])) for key, value in node.items()}
         if isinstance(node, CommentedSeq):
             for index in range(len(node)):
                 self._places[(*path, index)] = node.lc.item(index)
@@ -58,11 +63,20 @@ class Source:
 
     def _scalar(self, value: Any, path: Path) -> Any:  # noqa: ANN401
         if isinstance(value, str):
-            return self._expand(str(value), path)
+            text = self._expand(str(value), path)
+            sound = self._sound(text)
+            if sound != text:
+                self.findings.append(Finding(path, _SURROGATE))
+            return sound
         for plain in (bool, int, float):  # ruamel's round-trip scalars are subclasses
             if isinstance(value, plain):
                 return plain(value)
         return value if value is None else str(value)
+
+    @staticmethod
+    def _sound(text: str) -> str:
+        """Write halves of characters as they are escaped: no file's name, no JSON and no terminal takes them."""
+        return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
     def _expand(self, text: str, path: Path) -> str:
         def replace(match: re.Match[str]) -> str:
@@ -89,9 +103,22 @@ class Source:
         return _VARIABLE.sub(replace, text)
 
 
+class _Constructor(RoundTripConstructor):
+    """Tells where a scalar stands of which no value can be made: a number of thousands of digits, a 13th month."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - theirs
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, OverflowError) as error:
+            words = str(error).partition(";")[0]
+            raise ConstructorError(problem=words, problem_mark=node.start_mark) from None
+
+
 def _parse(text: str, file: str) -> Any:  # noqa: ANN401
+    parser = YAML(typ="rt", pure=True)
+    parser.Constructor = _Constructor
     try:
-        return YAML(typ="rt", pure=True).load(text)
+        return parser.load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file

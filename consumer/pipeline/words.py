@@ -1,12 +1,12 @@
 """What is wrong with a value, in the words of those who write pipeline files."""
 
+import json
 import re
 import typing
 from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
-import orjson
 
 _EXPECTED: Final = re.compile(
     r"Expected `(?P<kinds>[^`]+)`(?P<limit> (?:[<>]=? \S+?|of length \d+))?(?:,| matching|$)"
@@ -65,5 +65,5 @@ def _limit(text: str) -> str:
 
 
 def _shown(value: object) -> str:
-    text = orjson.dumps(value, default=str).decode()
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)  # takes numbers of any length
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

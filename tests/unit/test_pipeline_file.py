@@ -125,6 +125,75 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, old: str, new: str, f
     assert all("is missing" in line for line in found if line not in told)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "finding"),
+    [
+        ("kind: number}\n      -", "kind: [x]}\n      -",
+         "9:20: model.inputs.x[0].kind: no such kind: ['x']; known:"),
+        ("kind: over", "kind: {x: 1}", "14:23: model.outputs.late.kind: no such kind: {'x': 1}; known:"),
+        ("field: n,", "field: n, range: [.inf, .inf],", "9:20: model.inputs.x[0].range: holds no finite number"),
+        ("field: n,", "field: n, clip: [-.inf, -.inf],", "9:20: model.inputs.x[0].clip: holds no finite number"),
+        ("kafka:", f"batch: {{rows: {10**23}}}\nkafka:",
+         f"15:9: batch.rows: expected a whole number of at most 65536, got {10**23}"),
+        ("field: n,", f"field: n, mean: {10**400},", "9:20: model.inputs.x[0].mean: number out of range, got 10000"),
+        ("field: n, kind: number", "field: n, kind: number, range: [0, {a: .inf}]",
+         '9:34: model.inputs.x[0].range: expected a number, got [0,{"a":Infinity}]'),
+        ("field: c,", "field: n,", None),
+        ("{field: c, kind: category,", "{field: c, kind: numbers, length: 2}\n      - {field: c, kind: category,",
+         "11:10: model.inputs.x[2].field: is read as a single value here, as a list of numbers at model.inputs.x[1]"),
+        ("kind: category,", "kind: numbers, length: 2}\n      - {field: c, kind: category, multi_hot: true,",
+         "11:10: model.inputs.x[2].field: is read as a list of keys here, as a list of numbers at model.inputs.x[1]"),
+        ("[a, b]", '"a\\0b"', "10:36: model.inputs.x[1].vocabulary: "),
+        ("topic: in}", 'topic: in, format: avro, schema: "a\\0b"}', "2:34: input.schema: "),
+        ("kind: number}\n    late", 'kind: label, labels: "a\\0b"}\n    late', "13:33: model.outputs.y.labels: "),
+    ],
+)  # fmt: skip
+def test_a_value_that_nobody_would_think_of_is_a_finding_too(
+    tmp_path: Path, old: str, new: str, finding: str | None
+) -> None:
+    """With its place, and without a trace."""
+    text = changed(old, new)
+    if finding is None:  # two kinds that read single values may share a field
+        loaded(tmp_path, text)
+        return
+    assert any(line.startswith(finding) for line in refused(tmp_path, text)), refused(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("name: small", 'name: "a\\ud800"', "1:1: name: "),
+        ("[a, b]", '["a\\udfff", b]', "10:49: model.inputs.x[1].vocabulary[0]: "),
+        ("[a, b]", '"a\\udfff"', "10:36: model.inputs.x[1].vocabulary: "),
+        ("    y:", '    "a\\ud800":', "13:5: model.outputs.a\\ud800: "),
+        ("small.tflite", '"a\\ud800"', "6:3: model.path: "),
+        ("bootstrap.servers:", 'client.id: "a\\ud800"\n  bootstrap.servers:', "16:3: kafka.client.id: "),
+        ("kafka:", "when: \"n == '\\ud800'\"\nkafka:", "15:1: when: "),
+        ("kafka:", 'tests: [{name: a, event: {n: "\\ud800"}}]\nkafka:', "15:27: tests[0].event.n: "),
+        ("small.tflite", "${ODD}", "6:3: model.path: "),
+    ],
+)
+def test_half_a_character_is_a_finding(tmp_path: Path, old: str, new: str, place: str) -> None:
+    """Wherever it stands: neither JSON nor a broker takes it."""
+    found = refused(tmp_path, changed(old, new), {"ODD": "\udcff"})
+    told = f"{place}holds half of a character (a surrogate), which is no text"
+    assert told in found, found
+    assert "\n".join(found).isascii()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("1" * 5000, "4:23: not valid YAML: Exceeds the limit"),
+        ("2013-13-45", "4:23: not valid YAML: month must be in"),
+    ],
+)
+def test_a_scalar_that_has_no_value_is_told_with_its_place(tmp_path: Path, value: str, words: str) -> None:
+    """As what is no YAML is."""
+    (found,) = refused(tmp_path, changed("{topic: dead}", f"{{topic: {value}}}"))
+    assert found.startswith(words)
+
+
 @pytest.mark.parametrize("line", ["name: small\n", "input: {topic: in}\n", "dead_letters: {topic: dead}\n"])
 def test_a_missing_field_is_named_at_its_parent(tmp_path: Path, line: str) -> None:
     """It has no place of its own."""
