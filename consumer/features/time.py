@@ -1,7 +1,8 @@
 """kind: time. RFC 3339 times (https://www.rfc-editor.org/rfc/rfc3339), read in a zone."""
 
+import re
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from consumer.types import Cause
 # Streams repeat their times (hours, or many events in one second): a look-up is ten times faster than the calendar.
 _REMEMBERED: Final = 4096
 
+_LEAP: Final = re.compile(r"(.{17})60(.*)")
 _DAY: Final = 86_400.0
 _SAMPLES_FROM: Final = datetime.fromisoformat("2024-01-01T00:00:00+00:00").timestamp()
 
@@ -70,11 +72,33 @@ class _Parts(dict[str | None, float]):
         self._zone = zone
 
     def __missing__(self, text: str | None) -> float:
-        found = float("nan") if text is None else _part(msgspec.convert(text, datetime), self._wanted, self._zone)
+        found = float("nan") if text is None else _part(_moment(text, self._zone), self._wanted, self._zone)
         if len(self) >= _REMEMBERED:
             self.clear()
         self[text] = found
         return found
+
+
+def _moment(text: str, zone: tzinfo) -> datetime:
+    """Return a time; a leap second as the second before it, since no calendar here has a 60th.
+
+    Raises:
+        msgspec.ValidationError: it is none, or a 60th second where none can be: they are put in at the ends of months
+            of UTC alone.
+        OverflowError: it is outside the calendar.
+    """
+    try:
+        return msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        leap = _LEAP.fullmatch(text)
+        if leap is None:
+            raise
+        moment = msgspec.convert(f"{leap[1]}59{leap[2]}", datetime)
+        known = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
+        after = known.astimezone(UTC) + timedelta(seconds=1)
+        if (after.day, after.hour, after.minute) != (1, 0, 0):
+            raise
+        return moment
 
 
 def _part(moment: datetime, part: str, zone: tzinfo) -> float:

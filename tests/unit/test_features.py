@@ -218,12 +218,24 @@ def test_leap_days() -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["2016-12-31T23:59:60Z", "2016-12-31T23:59:60.5Z", "2017-01-01T08:59:60+09:00", "2016-12-31T18:59:60"]
+)
+def test_a_leap_second_is_the_second_before_it(text: str) -> None:
+    """At the end of a month of UTC, wherever it is told, where RFC 3339 allows it."""
+    parts: dict[TimePart, int] = {"second": 59, "minute": 59, "hour": 18, "day": 31, "year": 2016}
+    for name, expected in parts.items():
+        assert part(name, text, NEW_YORK) == expected
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "yesterday", "2013-11-24", "10:00:00Z", "1385287200", "2013-13-01T00:00:00Z", "2013-11-24T24:00:00Z",
-     "2013-11-24T23:59:60Z", "2013-11-24T10:05Z"],
+     "2013-11-24T10:05Z",
+     "2013-11-24T23:59:60Z", "2016-12-31T23:58:60Z", "2016-12-31T22:59:60", "2016-12-31T23:59:61Z",
+     "2016-12-31T23:59:60X", "2016-12-31T23:59:60+01:00"],
 )  # fmt: skip
 def test_what_is_no_rfc_3339_time_is_a_dead_letter(text: str) -> None:
-    """Dates, numbers, leap seconds and times that no clock shows."""
+    """Dates, numbers and times that no clock shows."""
     assert bad_time(text).message == f"not an RFC 3339 time: {text!r}"
 
 
