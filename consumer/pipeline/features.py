@@ -68,7 +68,7 @@ class CategoryFeature(Spec, frozen=True, kw_only=True, tag_field="kind", tag="ca
     ] = None
     missing: Annotated[
         str | int | float | None,
-        words("The key that stands in for an absent or null field; by default it counts as unknown."),
+        words("The key that stands in for an absent or null field; without it such a field is as one unknown."),
     ] = None
 
 
