@@ -161,9 +161,9 @@ class _Builder:
 
     def _one_comparison(self, node: ast.expr, op: ast.cmpop, left: ast.expr, right: ast.expr) -> ast.expr:
         if isinstance(op, ast.Is):
-            raise self._refused(node, "`is` is not part of the language", "write == null, or not present(field)")
+            raise self._refused(node, "`is` is not part of the language", "write ==, for null too")
         if isinstance(op, ast.IsNot):
-            raise self._refused(node, "`is not` is not part of the language", "write != null, or present(field)")
+            raise self._refused(node, "`is not` is not part of the language", "write !=, for null too")
         if isinstance(op, ast.Eq | ast.NotEq) and (_is_text(left) or _is_text(right)):
             return ast.Compare(left, [op], [right])  # Python's own does, in a third of the time
         if isinstance(op, ast.In | ast.NotIn) and isinstance(right, ast.Tuple) and all(map(_is_text, right.elts)):

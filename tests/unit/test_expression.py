@@ -45,8 +45,8 @@ def test_what_is_no_expression_is_refused_with_its_place(text: str, column: int,
 @pytest.mark.parametrize(
     ("text", "column", "message", "hint"),
     [
-        ("b and a is null", 7, "`is` is not part of the language", "write == null, or not present(field)"),
-        ("a is not null", 1, "`is not` is not part of the language", "write != null, or present(field)"),
+        ("b and a is null", 7, "`is` is not part of the language", "write ==, for null too"),
+        ("a is not null", 1, "`is not` is not part of the language", "write !=, for null too"),
         ("a == None", 6, "None is not part of the language", "write null"),
         ("a in [1, True]", 10, "True is not part of the language", "write true"),
         ("a != False", 6, "False is not part of the language", "write false"),
