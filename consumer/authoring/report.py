@@ -100,15 +100,6 @@ def _settings(spec: Pipeline, known: set[Where]) -> list[Finding]:
     return found + [one for one in refused_values(spec) if one.path not in told]
 
 
-def _unread(model: Path) -> list[Finding]:
-    try:
-        model.open("rb").close()
-    except (OSError, ValueError) as error:  # no path has a NUL in it
-        words = f"model {model} can't be read: {getattr(error, 'strerror', None) or error}"
-        return [Finding(("model", "path"), words)]
-    return []
-
-
 def _misfits(found: Examined, model: Model) -> list[Finding]:
     """Find how the mapping does not fit the model, of those parts of it that nothing else is wrong with."""
     wrong = {one.path[:3] for one in found.findings if one.path[:1] == ("model",)}
@@ -130,3 +121,12 @@ def _misfits(found: Examined, model: Model) -> list[Finding]:
         return [Finding(("model", "path" if model.signature is None else "signature"), str(error))]
     unfed = [f"input `{name}` " for name in names["inputs"]]  # of these it says that nothing feeds them
     return [one for one in misfits if not any(words in one.message for words in unfed)]
+
+
+def _unread(model: Path) -> list[Finding]:
+    try:
+        model.open("rb").close()
+    except (OSError, ValueError) as error:  # no path has a NUL in it
+        words = f"model {model} can't be read: {getattr(error, 'strerror', None) or error}"
+        return [Finding(("model", "path"), words)]
+    return []

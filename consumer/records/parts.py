@@ -6,7 +6,7 @@ They are there whatever the value's format is, and for raw values they are all t
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache, reduce
+from functools import reduce
 from math import isfinite
 from types import NoneType
 from typing import Any, Final, get_args
@@ -31,19 +31,19 @@ class Parts:
     """
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
-        self._fields = {field: (_getter(field), accepts) for field, accepts in fields.items()}
+        self._fields = {field: (_getter(field), accepts, _there(accepts)) for field, accepts in fields.items()}
 
     def columns(self, events: Sequence[Event], bad: Bad) -> dict[str, list[Any]]:
         """Return the parts of all events by field; ``bad`` takes the causes of those of another type."""
         return {
-            field: [self._one(get(event), field, accepts, place, bad) for place, event in enumerate(events)]
-            for field, (get, accepts) in self._fields.items()
+            field: [self._one(get(event), field, kinds, place, bad) for place, event in enumerate(events)]
+            for field, (get, *kinds) in self._fields.items()
         }
 
     @staticmethod
-    def _one(part: bytes | int | None, field: str, accepts: Any, place: int, bad: Bad) -> Any:  # noqa: ANN401
+    def _one(part: bytes | int | None, field: str, kinds: Sequence[Any], place: int, bad: Bad) -> Any:  # noqa: ANN401
         try:
-            return _typed(part, accepts)
+            return _typed(part, *kinds)
         except UnicodeDecodeError as error:
             bad.setdefault(place, _cause(Code.NOT_UTF8, f"byte {error.start} is not UTF-8", field))
         except msgspec.ValidationError as error:
@@ -69,7 +69,7 @@ def _milliseconds(event: Event) -> int | None:
     return None if kind == _NO_TIMESTAMP else milliseconds
 
 
-def _typed(part: bytes | int | None, accepts: Any) -> Any:  # noqa: ANN401
+def _typed(part: bytes | int | None, accepts: Any, there: Any) -> Any:  # noqa: ANN401
     if part is None or accepts is Any:
         return part
     kinds = get_args(accepts) or (accepts,)
@@ -79,13 +79,12 @@ def _typed(part: bytes | int | None, accepts: Any) -> Any:  # noqa: ANN401
         return (_EPOCH + timedelta(milliseconds=part)).isoformat()
     if bytes in kinds:
         return part
-    value = msgspec.convert(part.decode(), _there(accepts), strict=False)
+    value = msgspec.convert(part.decode(), there, strict=False)
     if isinstance(value, float) and not isfinite(value):  # of "nan", for example
         raise msgspec.ValidationError(f"Expected `float`, got {part.decode()!r}")
     return value
 
 
-@cache
 def _there(accepts: Any) -> Any:  # noqa: ANN401
     """Return a type without None: of texts such as "null" msgspec would make it, but what is there is not absent."""
     kinds = [kind for kind in get_args(accepts) or (accepts,) if kind is not NoneType]
