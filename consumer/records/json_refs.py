@@ -12,8 +12,8 @@ _NAMED: Final = frozenset(
 )
 # Keywords that hold data, whatever it looks like.
 _DATA: Final = frozenset({"const", "enum", "default", "examples"})
-# A schema with an address is a root to what is in it.
-_ADDRESSES: Final = ("$id", "id")
+# Versions in which a schema's address is its "id"; in later ones that is a word like any.
+_OLD: Final = ("draft-03/", "draft-04/")
 
 
 def moved(tree: Mapping[str, Any], place: str) -> dict[str, Any]:
@@ -21,7 +21,10 @@ def moved(tree: Mapping[str, Any], place: str) -> dict[str, Any]:
 
     One with an address of its own keeps it, and its references with it.
     """
-    return dict(tree) if _has_address(tree) else _changed(tree, lambda reference: place + reference[1:])
+    address = _address(tree)
+    if _has(tree, address):
+        return dict(tree)
+    return _changed(tree, lambda reference: place + reference[1:], address)
 
 
 def apart(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,21 +32,22 @@ def apart(tree: Mapping[str, Any]) -> dict[str, Any]:
 
     Where it refers to itself as a whole, it does so to a copy among its definitions.
     """
+    address = _address(tree)
     place = "$defs" if "$defs" in tree else "definitions"
     known = tree.get(place, {})
     name = "event"
     while name in known:
         name = f"{name}_"
     whole = f"#/{place}/{name}"
-    made = _changed(tree, lambda reference: whole if reference == "#" else reference)
+    made = _changed(tree, lambda reference: whole if reference == "#" else reference, address)
     if made == tree:
         return made
-    copy = {key: value for key, value in made.items() if key not in ("$schema", "$defs", "definitions", *_ADDRESSES)}
+    copy = {key: value for key, value in made.items() if key not in ("$schema", "$defs", "definitions", address)}
     made[place] = {**made.get(place, {}), name: copy}
     return made
 
 
-def _changed(tree: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+def _changed(tree: Mapping[str, Any], change: Callable[[str], str], address: str) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for key, value in tree.items():
         if key == "$ref" and isinstance(value, str) and (value == "#" or value.startswith("#/")):
@@ -51,17 +55,22 @@ def _changed(tree: Mapping[str, Any], change: Callable[[str], str]) -> dict[str,
         elif key in _DATA:
             made[key] = value
         elif key in _NAMED and isinstance(value, dict):
-            made[key] = {name: _within(one, change) for name, one in value.items()}
+            made[key] = {name: _within(one, change, address) for name, one in value.items()}
         else:
-            made[key] = _within(value, change)
+            made[key] = _within(value, change, address)
     return made
 
 
-def _within(value: Any, change: Callable[[str], str]) -> Any:  # noqa: ANN401 - a part of a schema
+def _within(value: Any, change: Callable[[str], str], address: str) -> Any:  # noqa: ANN401 - a part of a schema
     if isinstance(value, dict):
-        return value if _has_address(value) else _changed(value, change)
-    return [_within(one, change) for one in value] if isinstance(value, list) else value
+        return value if _has(value, address) else _changed(value, change, address)
+    return [_within(one, change, address) for one in value] if isinstance(value, list) else value
 
 
-def _has_address(tree: Mapping[str, Any]) -> bool:
-    return any(isinstance(tree.get(name), str) and not tree[name].startswith("#") for name in _ADDRESSES)
+def _address(tree: Mapping[str, Any]) -> str:
+    return "id" if any(version in str(tree.get("$schema")) for version in _OLD) else "$id"
+
+
+def _has(tree: Mapping[str, Any], address: str) -> bool:
+    """Whether a schema has an address, and so is a root to what is in it; one that begins with # is a mere name."""
+    return isinstance(tree.get(address), str) and not tree[address].startswith("#")

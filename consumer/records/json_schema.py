@@ -60,8 +60,8 @@ def derive(event: Schema | None, layout: str, field: str, answers: Fields) -> Sc
     if layout == "merge":
         tree = apart(tree)
         return _text(tree | _with(tree, {field: _type(answers)}), references)
-    root = {"$schema": tree.pop("$schema")} if "$schema" in tree else {}
     inner = moved(tree, "#/properties/event")
+    root = {"$schema": inner.pop("$schema")} if "$schema" in inner else {}
     return _text({**root, "type": "object"} | _with({}, {"event": inner, field: _type(answers)}), references)
 
 

@@ -59,6 +59,12 @@ def enriched(event: dict[str, Any], layout: str) -> dict[str, Any]:
 SCHEMAS = {
     "plain": EVENT,
     "with an address": {"$id": "http://example.com/event.json", **EVENT},
+    "with the word id": {"id": "event", **EVENT},
+    "older, with an address": {
+        **EVENT,
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "id": "http://example.com/event.json",
+    },
     "newer": {
         **{name: value for name, value in EVENT.items() if name != "definitions"},
         "$schema": "https://json-schema.org/draft/2020-12/schema",
