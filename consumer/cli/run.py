@@ -140,6 +140,8 @@ def _start_line(assembly: Assembly, connection: Connection, instance: str) -> di
         "instance": instance,
         "invoke": "in batches" if verdict.batched else f"row by row: {verdict.why}",
         "row_microseconds": round(1e6 * verdict.row_seconds, 3),
+        "at_once": verdict.at_once,
+        "interpreters": "shared" if assembly.shared else "per lane",
         "batch": {"rows": verdict.rows, "bytes": int(spec.batch.bytes), "wait_seconds": float(spec.batch.wait)},
         "formats": f"{spec.input.format} -> {spec.output_format}",
         "topics": {topic: connection.topics.partitions[topic] for topic in topics},
@@ -153,7 +155,7 @@ def _start_line(assembly: Assembly, connection: Connection, instance: str) -> di
 def _budget(assembly: Assembly, connection: Connection) -> dict[str, int]:
     """Say how much memory this may take, with all partitions of the input and whatever the backlog."""
     spec = assembly.file.spec
-    lanes = connection.topics.partitions[spec.input.topic] if spec.model.interpreters == "per_lane" else 1
+    lanes = 1 if assembly.shared else connection.topics.partitions[spec.input.topic]
     made = budget(connection.buffers, OPEN_BYTES, spec.batch.bytes, lanes, assembly.interpreter_bytes())
     if (most := limit()) is not None and most < made.total:
         _log.warning(

@@ -23,6 +23,11 @@ from consumer.model.tensors import Array, Tensor
 _COMPARED: Final = 16
 _LEAST_RUNS: Final = 2
 _MOST_RUNS: Final = 5
+# A size at which a row costs so many times what it costs at the best is too large; where it costs so little more, the
+# larger one is as good, with fewer calls.
+_CLEARLY: Final = 1.25
+_ROUNDING: Final = 1e-6
+_ABOUT: Final = 1.05
 # Float kernels may add in another order for another batch size.
 _RELATIVE: Final = 1e-4
 _ABSOLUTE: Final = 1e-5
@@ -34,19 +39,21 @@ class Verdict(msgspec.Struct, frozen=True):
     Attributes:
         batched: whether batches give what single rows give.
         why: where they do not, what happened.
-        row_seconds: cost of one row in the largest batch used.
+        row_seconds: cost of one row in the largest invocation used.
         rows: the most rows a batch may have, by the file's ``rows`` and ``time``.
+        at_once: the most of them in one invocation: where a row costs least, or about so.
     """
 
     batched: bool
     why: str
     row_seconds: float
     rows: int
+    at_once: int
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The batch sizes that runners use."""
-        return buckets(self.rows) if self.batched else (1,)
+        """The sizes of invocations that runners use."""
+        return buckets(self.at_once)
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -57,7 +64,7 @@ class Limit(msgspec.Struct, frozen=True):
 
     def within(self, row_seconds: float) -> int:
         """Return how many rows a batch may have where one takes so long; at least one."""
-        return max(1, min(self.rows, int(self.seconds / row_seconds)))
+        return max(1, min(self.rows, int(self.seconds / row_seconds + _ROUNDING)))
 
 
 def probe(
@@ -87,17 +94,20 @@ def probe(
     # What a row costs alone decides how many are tried together: a batch that could take too long never is.
     most = limit.within(row_seconds)
     if most == 1:
-        return Verdict(batched=True, why="", row_seconds=row_seconds, rows=1)
+        return Verdict(batched=True, why="", row_seconds=row_seconds, rows=1, at_once=1)
     inputs = samples(max(2, min(_COMPARED, most, int(limit.seconds / 2 / row_seconds))))
     with _refusing(engine, model):
         alone = [single.raw_outputs(row) for row in _rows(inputs)]
     batch = Runner(engine, model, signature, (most,))
     why = _difference(batch, signature, inputs, alone)
-    if not why:
-        many = max(len(alone), min(most, int(limit.seconds / 4 / row_seconds)))
-        with _refusing(engine, model):
-            row_seconds = _batch_cost(batch, inputs, many, limit)
-    return Verdict(batched=not why, why=why, row_seconds=row_seconds, rows=limit.within(row_seconds))
+    if why:
+        rows = limit.within(row_seconds)
+        return Verdict(batched=False, why=why, row_seconds=row_seconds, rows=rows, at_once=1)
+    many = max(len(alone), min(most, int(limit.seconds / 4 / row_seconds)))
+    with _refusing(engine, model):
+        at_once, row_seconds = _cheapest(batch, inputs, many, limit)
+    rows = limit.within(row_seconds)
+    return Verdict(batched=True, why="", row_seconds=row_seconds, rows=rows, at_once=min(at_once, rows))
 
 
 @contextmanager
@@ -144,10 +154,25 @@ def _cost(run: Callable[[], object], limit: Limit) -> float:
     return max(min(taken), 1e-9)
 
 
+def _cheapest(batch: Runner, inputs: Mapping[str, Array], most: int, limit: Limit) -> tuple[int, float]:
+    """Return how many rows to run at once, and what one costs then.
+
+    Most models are the cheaper by the row the more rows there are. In some, what a layer makes of many rows no longer
+    fits the cache, and a row of a batch of 256 was seen to cost half as much again as one of four.
+    """
+    costs: dict[int, float] = {}
+    for size in (*(size for size in buckets(most)[1:] if 2 * size <= most), most):
+        costs[size] = _batch_cost(batch, inputs, size, limit)
+        if costs[size] > _CLEARLY * min(costs.values()):
+            break
+    size = max(size for size, cost in costs.items() if cost <= _ABOUT * min(costs.values()))
+    return size, costs[size]
+
+
 def _batch_cost(batch: Runner, inputs: Mapping[str, Array], rows: int, limit: Limit) -> float:
     """Return the cost of one row in a batch of ``rows``, made of rows that are known to go well."""
     many = {name: np.resize(array, (rows, *array.shape[1:])) for name, array in inputs.items()}
-    if rows > len(next(iter(inputs.values()))):
+    if rows != len(next(iter(inputs.values()))):
         batch.raw_outputs(many)  # the first run of a size plans, and touches new memory: up to six times slower
     return _cost(lambda: batch.raw_outputs(many), limit) / rows
 

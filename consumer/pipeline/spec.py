@@ -153,8 +153,12 @@ class Model(Spec, frozen=True, kw_only=True):
         text("auto: LiteRT where it is installed, else tflite-runtime."),
     ] = "auto"
     interpreters: Annotated[
-        Literal["per_lane", "shared"], text("shared saves memory for large models and many partitions.")
-    ] = "per_lane"
+        Literal["auto", "per_lane", "shared"],
+        text(
+            "auto: one for each lane, or one for all where the model's file is larger than 256 KiB: copies of the "
+            "weights would push each other out of the core's cache."
+        ),
+    ] = "auto"
     inputs: Annotated[
         dict[str, list[Feature] | Feature],
         text("Input tensors by the signature's names; a list puts columns side by side, a map is the whole tensor."),

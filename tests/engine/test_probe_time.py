@@ -101,3 +101,22 @@ def test_a_clock_too_coarse_to_see_a_row_still_gives_a_cost(engine: Engine, cloc
     assert verdict.rows == 256
     assert verdict.row_seconds > 0
     assert time.perf_counter() > 0  # the stand-in clock is the probe's alone
+
+
+def test_rows_run_at_once_where_one_costs_least(engine: Engine, clock: Clock) -> None:
+    """A batch stays as large as it may be; it is run in parts where what a layer makes no longer fits the cache."""
+    slower = {1: 1.6, 4: 1.0, 16: 1.04, 64: 1.3, 256: 1.9}
+    verdict = Opened("dense", clock.engine(engine, lambda rows, _: 1e-4 * rows * slower[rows])).verdict(
+        256, BATCH_TIME
+    )
+    assert (verdict.rows, verdict.at_once, verdict.sizes) == (256, 16, (1, 4, 16))
+    assert verdict.row_seconds == pytest.approx(1.04e-4)
+
+
+def test_a_size_that_only_seems_larger_by_noise_is_no_end_of_the_search(engine: Engine, clock: Clock) -> None:
+    """A little dearer at one size, and cheaper again at the next."""
+    slower = {1: 2.0, 4: 1.0, 16: 1.1, 64: 0.8, 256: 0.81}
+    verdict = Opened("dense", clock.engine(engine, lambda rows, _: 1e-4 * rows * slower[rows])).verdict(
+        256, BATCH_TIME
+    )
+    assert verdict.at_once == 256
