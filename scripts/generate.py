@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import orjson
 
 from consumer.assembly import assemble
@@ -18,6 +19,7 @@ from consumer.operate.metrics import METRICS, PIPELINE, Label, Metric
 from consumer.operate.truth import TRUTH
 from consumer.pipeline.load import load
 from consumer.pipeline.schema import schema
+from consumer.plan.shape import Plan
 
 ROOT: Final = Path(__file__).parents[1]
 
@@ -27,6 +29,9 @@ def main() -> int:
     made = {
         "schemas/pipeline.schema.json": orjson.dumps(
             schema(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+        ).decode(),
+        "schemas/plan.schema.json": orjson.dumps(
+            msgspec.json.schema(Plan), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
         ).decode(),
         "schemas/flights-enriched.avsc": _enriched("pipeline-avro.yaml"),
         "docs/reference.md": _reference(),

@@ -13,7 +13,7 @@ from consumer.exits import ExitCode, OnelaneError, listed
 @click.command(
     cls=Commands,
     package="consumer.cli",
-    names=("init", "run", "enrich", "lint", "test", "explain", "dead-letters", "demo", "schema"),
+    names=("init", "run", "enrich", "lint", "test", "explain", "plan", "dead-letters", "demo", "schema"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     epilog=listed(),
 )

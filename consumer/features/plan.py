@@ -110,6 +110,10 @@ class ColumnPlan:
         told = "; ".join(sorted({f"{cause.field}: {cause.message}" for cause in causes.values()})[:3])
         raise RefusedError(f"the mapping refuses the values that its own features make up: {told}")
 
+    def made_up(self, count: int) -> dict[str, Sequence[Any]]:
+        """Return ``count`` plausible values for each field, of which features may still refuse some."""
+        return self._made_up(count, np.random.default_rng(0), 0)
+
     def _made_up(self, count: int, random: np.random.Generator, attempt: int) -> dict[str, Sequence[Any]]:
         """Make up a column for each field, where several kinds read it by each of them in turn."""
         kinds: dict[str, list[Source]] = {}

@@ -26,7 +26,7 @@ class Engine(msgspec.Struct, frozen=True):
     Attributes:
         name: litert or tflite-runtime.
         version: of the installed distribution.
-        interpreter: makes an Interpreter of the model's bytes, with one thread.
+        interpreter: makes an Interpreter of the model's bytes, with as many threads as were asked for: one.
     """
 
     name: str
@@ -34,8 +34,12 @@ class Engine(msgspec.Struct, frozen=True):
     interpreter: Callable[[bytes], Any]
 
 
-def find_engine(choice: Choice) -> Engine:
+def find_engine(choice: Choice, threads: int = 1) -> Engine:
     """Return the engine that a pipeline file names; for auto, the first that is installed.
+
+    Args:
+        choice: which.
+        threads: of each interpreter. More than one is for ``consumer.plan``, which measures what that does.
 
     Raises:
         RefusedError: it is not installed.
@@ -47,13 +51,13 @@ def find_engine(choice: Choice) -> Engine:
             runtime = importlib.import_module(module)
         except (ImportError, NameError):  # a broken wheel shows as NameError: LiteRT issue 4167
             continue
-        return Engine(name, importlib.metadata.version(distribution), _maker(runtime))
+        return Engine(name, importlib.metadata.version(distribution), _maker(runtime, threads))
     raise RefusedError(f"model.engine: {' and '.join(names)} can't be imported; pip install {_MODULES[names[0]][1]}")
 
 
-def _maker(runtime: Any) -> Callable[[bytes], Any]:  # noqa: ANN401 - neither runtime has types
+def _maker(runtime: Any, threads: int) -> Callable[[bytes], Any]:  # noqa: ANN401 - neither runtime has types
     def make(content: bytes) -> Any:  # noqa: ANN401
-        # One thread, said aloud: more only makes workers on one machine starve each other.
-        return runtime.Interpreter(model_content=content, num_threads=1)
+        # Said aloud, and one for each worker: more only makes workers on one machine starve each other.
+        return runtime.Interpreter(model_content=content, num_threads=threads)
 
     return make

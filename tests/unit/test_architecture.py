@@ -39,6 +39,10 @@ PURE = (
     "consumer.features",
     "consumer.deadletter",
     "consumer.pipeline",
+    "consumer.plan.advice",
+    "consumer.plan.capacity",
+    "consumer.plan.page",
+    "consumer.plan.shape",
 )
 
 # From what knows all to what knows nothing; a part imports from those below it alone. Parts on one line do not
@@ -46,7 +50,7 @@ PURE = (
 ORDER = (
     ("consumer.__main__",),
     ("consumer.cli",),
-    ("consumer.demo", "consumer.testing", "consumer.authoring"),
+    ("consumer.demo", "consumer.testing", "consumer.authoring", "consumer.plan"),
     ("consumer.assembly",),
     (
         "consumer.worker",
@@ -154,6 +158,20 @@ def test_every_noqa_names_its_rule(module: str) -> None:
 def test_every_module_says_what_it_is_for(module: str) -> None:
     """In its first line."""
     assert ast.get_docstring(ast.parse(MODULES[module].read_text()))
+
+
+def test_only_the_experiment_asks_for_threads() -> None:
+    """Invariant 6: every other interpreter has one, by the default of the one function that finds engines."""
+    asking = {
+        module
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "find_engine"
+        and len(node.args) + len(node.keywords) > 1
+    }
+    assert asking == {"consumer.plan.replica"}
 
 
 # Where the wall clock is read: for people, and for the age of events and records, never to time anything.

@@ -1,0 +1,177 @@
+"""``onelane plan``: how many replicas, threads and rows, by measuring."""
+
+import itertools
+import logging
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from consumer.assembly import Assembly, assemble
+from consumer.cli.options import load_pipeline, pipeline_argument
+from consumer.cli.streams import keep_apart, opened, written
+from consumer.exits import PipelineError, RefusedError
+from consumer.kafka.registry import CheckingRegistry
+from consumer.operate.logs import set_up_logs
+from consumer.pipeline.units import Duration
+from consumer.plan.events import COUNT, made_up, unfiltered
+from consumer.plan.measure import Subject, Told
+from consumer.plan.page import page
+from consumer.plan.plan import make_plan
+from consumer.plan.report import show
+from consumer.plan.shape import MADE_UP, Plan, Wanted
+from consumer.plan.words import as_json
+from consumer.sources import Form, Lines
+from consumer.types import Event, NotYetError
+
+_SAMPLE: Final = 10_000
+_RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*([smhd])")
+_PER: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_STDOUT: Final = "-"
+# Of tables that go into a file.
+_WIDTH: Final = 140
+_file = click.Path(dir_okay=False, path_type=Path)
+
+
+def rate(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
+    """Read a rate such as 20000/s; a callback of options."""
+    if text is None:
+        return None
+    match = _RATE.fullmatch(text.strip())
+    if match is None or not float(match[1]):
+        raise click.BadParameter(f"expected events a second, minute, hour or day, such as 20000/s, got {text!r}")
+    return float(match[1]) / _PER[match[2]]
+
+
+def duration(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
+    """Read a time such as 60s; a callback of options."""
+    if text is None:
+        return None
+    try:
+        seconds = Duration.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if not seconds:
+        raise click.BadParameter("must be more than nothing")
+    return float(seconds)
+
+
+@click.command(name="plan")
+@pipeline_argument
+@click.option(
+    "--rate",
+    "ordinary",
+    required=True,
+    callback=rate,
+    metavar="N/s",
+    help="Events on an ordinary day; or /m, /h, /d.",
+)
+@click.option("--peak", callback=rate, metavar="N/s", help="Events at the worst; by default as --rate.")
+@click.option(
+    "--drain", callback=duration, default="60s", show_default=True, help="Within which a backlog is to be gone."
+)
+@click.option(
+    "--sample", type=_file, metavar="EVENTS", help="Events, as `onelane enrich` takes them; made up by default."
+)
+@click.option("--partitions", type=click.IntRange(min=1), metavar="N", help="That the topic has, if it is there.")
+@click.option("--brokers", type=click.IntRange(min=1), default=3, show_default=True, help="For the memory budget.")
+@click.option(
+    "--overhead",
+    callback=duration,
+    metavar="TIME",
+    help="What Kafka's clients cost an event, of the processor; by default what `make bench-limit` found, by the "
+    "speed of this machine.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(1, 600), default=40, show_default=True, help="That measuring may take."
+)
+@click.option("--json", "json_file", metavar="FILE", help="Write it for programs; - is stdout, and no tables then.")
+@click.option("--html", "html_file", type=_file, metavar="FILE", help="Write it as a page with plots.")
+def command(
+    pipeline: Path,
+    *,
+    ordinary: float,
+    peak: float | None,
+    drain: float,
+    sample: Path | None,
+    partitions: int | None,
+    brokers: int,
+    overhead: float | None,
+    seconds: float,
+    json_file: str | None,
+    html_file: Path | None,
+) -> None:
+    """Measure model and pipeline on this machine, and say what to deploy for a rate.
+
+    Batches, replicas, threads, memory, and the autoscaler's numbers; docs/scaling.md has the formulae.
+    """
+    if peak is not None and peak < ordinary:
+        raise click.BadParameter("the peak is below --rate", param_hint="--peak")
+    json_path = None if json_file in (None, _STDOUT) else Path(str(json_file))
+    keep_apart([pipeline, sample], [json_path, html_file])
+    set_up_logs(logging.WARNING)
+    began = time.perf_counter()
+    assembly = assemble(load_pipeline(pipeline), CheckingRegistry)
+    loaded = time.perf_counter() - began
+    if sample is None:
+        subject = Subject(unfiltered(assembly), made_up(assembly), MADE_UP, loaded, brokers)
+    else:
+        subject = Subject(assembly, _events(assembly, sample), str(sample), loaded, brokers)
+    wanted = Wanted(ordinary, peak or ordinary, drain, partitions, brokers, 0.0)
+    kafka_us = None if overhead is None else 1e6 * overhead
+    try:
+        with _progress() as told:
+            plan = make_plan(subject, wanted, kafka_us, seconds, told)
+    except NotYetError as error:
+        raise RefusedError(f"{subject.source} can't be enriched: {error}") from None
+    _write(plan, json_path, html_file)
+    if json_file == _STDOUT:
+        click.echo(as_json(plan))
+    else:
+        show(plan, Console(width=None if sys.stdout.isatty() else _WIDTH))
+
+
+def _events(assembly: Assembly, path: Path) -> list[Event]:
+    form = Form.TEXT if assembly.file.spec.input.format == "json" else Form.BASE64
+    with opened(path) as (lines, _, _):
+        events = list(itertools.islice(_each(Lines(lines, str(path), form)), _SAMPLE))
+    if not events:
+        raise PipelineError(f"--sample {path}: there are no events in it")
+    return events
+
+
+def _each(source: Lines) -> Iterator[Event]:
+    while events := source.read(COUNT):
+        yield from events
+
+
+def _write(plan: Plan, json_path: Path | None, html_path: Path | None) -> None:
+    if json_path is not None:
+        with written(json_path) as out:
+            out.write(f"{as_json(plan)}\n".encode())
+    if html_path is not None:
+        with written(html_path) as out:
+            out.write(page(plan).encode())
+
+
+@contextmanager
+def _progress() -> Iterator[Told]:
+    """Show a bar on stderr, if that is a terminal; it moves between measurements only, and so disturbs none."""
+    console = Console(stderr=True)
+    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(
+        *columns, console=console, transient=True, auto_refresh=False, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=1.0)
+
+        def told(part: float, words: str) -> None:
+            bar.update(task, completed=part, description=words, refresh=True)
+
+        yield told

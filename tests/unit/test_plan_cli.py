@@ -1,0 +1,119 @@
+"""`onelane plan` as a command: what it takes, what it writes, and one plan from end to end."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import click
+import msgspec
+import pytest
+
+from consumer.cli.plan import duration, rate
+from consumer.exits import ExitCode
+from consumer.plan.capacity import best_batch, recommend
+from consumer.plan.shape import Plan
+from tests.support.command import onelane
+from tests.support.flights import FLIGHTS, flights_beside
+
+PIPELINE = FLIGHTS / "pipeline.yaml"
+CONTEXT = click.Context(click.Command("plan"))
+OPTION = click.Option(["--rate"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("20000/s", 20_000), ("90/m", 1.5), ("1.8 / h", 0.0005), (" 86400/d ", 1), (None, None)]
+)
+def test_rates_are_events_in_a_time(text: str | None, expected: float | None) -> None:
+    """A second, a minute, an hour, a day."""
+    assert rate(CONTEXT, OPTION, text) == (expected if expected is None else pytest.approx(expected))
+
+
+@pytest.mark.parametrize("text", ["20000", "20000/x", "-1/s", "0/s", "many/s", "1e4/s", "", "1/s/s"])
+def test_other_rates_are_refused(text: str) -> None:
+    """With an example of what is meant."""
+    with pytest.raises(click.BadParameter, match="such as 20000/s, got"):
+        rate(CONTEXT, OPTION, text)
+
+
+def test_durations_are_those_of_pipeline_files() -> None:
+    """With their unit, and more than nothing."""
+    assert duration(CONTEXT, OPTION, "1.5m") == 90.0
+    assert duration(CONTEXT, OPTION, None) is None
+    for text in ("60", "soon", "0s"):
+        with pytest.raises(click.BadParameter):
+            duration(CONTEXT, OPTION, text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "'--rate'"),
+        (["--rate", "fast"], "'--rate'"),
+        (["--rate", "10/s", "--peak", "9/s"], "--peak: the peak is below --rate"),
+        (["--rate", "10/s", "--peak", "9"], "'--peak'"),
+        (["--rate", "10/s", "--drain", "1"], "'--drain'"),
+        (["--rate", "10/s", "--overhead", "4"], "'--overhead'"),
+        (["--rate", "10/s", "--partitions", "0"], "'--partitions'"),
+        (["--rate", "10/s", "--sample", "nowhere.jsonl"], "nowhere.jsonl: can't be read"),
+        (["--rate", "10/s", "--sample", "/dev/null"], "--sample /dev/null: there are no events in it"),
+        (["--rate", "10/s", "--html", str(PIPELINE)], "would be written over"),
+        (["--rate", "10/s", "--json", "a.json", "--html", "a.json"], "would be written over"),
+    ],
+)
+def test_wrong_arguments_exit_2_and_are_named(arguments: Sequence[str], words: str) -> None:
+    """Before anything is measured."""
+    done = onelane("plan", PIPELINE, *arguments)
+    assert (done.returncode, done.stdout) == (ExitCode.PIPELINE, b"")
+    assert words in done.stderr.decode()
+
+
+def test_a_plan_without_events_for_the_model_exits_5(tmp_path: Path) -> None:
+    """A sample of dead letters measures nothing."""
+    sample = tmp_path / "events.jsonl"
+    sample.write_text('{"distance": "far"}\n' * 3)
+    done = onelane("plan", PIPELINE, "--rate", "10/s", "--sample", sample)
+    assert (done.returncode, done.stdout) == (ExitCode.REFUSED, b"")
+    assert f"of 3 events ({sample}) none reaches the model: 3 would be dead letters" in done.stderr.decode()
+
+
+def test_a_plan_from_end_to_end(tmp_path: Path) -> None:
+    """Of a small model in little time: tables, JSON and a page, which agree with each other and with themselves."""
+    page, told = tmp_path / "plan.html", tmp_path / "plan.json"
+    arguments = ("--rate", "20000/s", "--peak", "60000/s", "--sample", FLIGHTS / "events.jsonl.gz", "--seconds", "3")
+    done = onelane("plan", PIPELINE, *arguments, "--json", told, "--html", page, timeout=120)
+    assert (done.returncode, done.stderr) == (0, b"")
+    plan = msgspec.json.decode(told.read_bytes(), type=Plan)
+    measured, made = plan.measured, plan.recommended
+    assert [one.rows for one in measured.batches] == [1 << power for power in range(10)]
+    for one in measured.batches:
+        assert one.model_us > 0
+        assert one.codec_us > 0
+        assert one.rate > 0
+        assert 0 < one.median_seconds <= one.p99_seconds
+    assert {(1, 1), (measured.machine.cores, 1)} <= {(one.replicas, one.threads) for one in measured.abreast}
+    for abreast in measured.abreast:
+        assert abreast.rate > 0
+        assert abreast.cpu_us > 0
+        assert abreast.runs >= abreast.replicas
+    assert (measured.events.source, measured.batched) == (str(FLIGHTS / "events.jsonl.gz"), True)
+    assert measured.memory.process > 0
+    assert measured.load_seconds > measured.interpreter_seconds > 0
+    assert made == recommend(plan.wanted, measured, plan.limits)
+    assert made.rows == best_batch(measured.batches, plan.limits.time, plan.wanted.kafka_us).rows
+    assert made.replicas_at_peak * made.replica_carries >= 60_000
+    shown = done.stdout.decode()
+    assert "The thread trap" in shown
+    assert f"{made.lag_threshold:,}" in shown
+    root = ET.fromstring(page.read_text().removeprefix("<!DOCTYPE html>"))  # noqa: S314 - made here
+    assert f"{made.lag_threshold:,}" in " ".join(root.itertext())
+
+
+def test_json_on_stdout_is_all_that_is_there(tmp_path: Path) -> None:
+    """For programs; with what was asked for in it, and an overhead of one's own."""
+    path = flights_beside(tmp_path, "when: distance > 100000\n")
+    arguments = ("--rate", "60/m", "--drain", "2m", "--partitions", "12", "--overhead", "9us", "--seconds", "1")
+    done = onelane("plan", path, *arguments, "--json", "-", timeout=120)
+    assert (done.returncode, done.stderr) == (0, b"")
+    wanted = msgspec.json.decode(done.stdout, type=Plan).wanted
+    assert (wanted.rate, wanted.peak, wanted.drain, wanted.partitions) == (1.0, 1.0, 120.0, 12)
+    assert wanted.kafka_us == pytest.approx(9.0)
