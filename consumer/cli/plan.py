@@ -23,10 +23,11 @@ from consumer.operate.logs import set_up_logs
 from consumer.pipeline.units import Duration
 from consumer.plan.events import COUNT, made_up, unfiltered
 from consumer.plan.measure import Subject, Told
+from consumer.plan.measured import MADE_UP
 from consumer.plan.page import page
 from consumer.plan.plan import make_plan
 from consumer.plan.report import show
-from consumer.plan.shape import MADE_UP, Plan, Wanted
+from consumer.plan.shape import Plan, Wanted
 from consumer.plan.words import as_json
 from consumer.sources import Form, Lines
 from consumer.types import Event, NotYetError
@@ -80,6 +81,14 @@ def duration(_: click.Context, __: click.Parameter, text: str | None) -> float |
 @click.option(
     "--sample", type=_file, metavar="EVENTS", help="Events, as `onelane enrich` takes them; made up by default."
 )
+@click.option(
+    "--compare",
+    "others",
+    type=_file,
+    multiple=True,
+    metavar="PIPELINE.YAML",
+    help="Another pipeline for the same events, with an int8 model, say; may be given more than once.",
+)
 @click.option("--partitions", type=click.IntRange(min=1), metavar="N", help="That the topic has, if it is there.")
 @click.option("--brokers", type=click.IntRange(min=1), default=3, show_default=True, help="For the memory budget.")
 @click.option(
@@ -101,6 +110,7 @@ def command(
     peak: float | None,
     drain: float,
     sample: Path | None,
+    others: tuple[Path, ...],
     partitions: int | None,
     brokers: int,
     overhead: float | None,
@@ -115,15 +125,17 @@ def command(
     if peak is not None and peak < ordinary:
         raise click.BadParameter("the peak is below --rate", param_hint="--peak")
     json_path = None if json_file in (None, _STDOUT) else Path(str(json_file))
-    keep_apart([pipeline, sample], [json_path, html_file])
+    keep_apart([pipeline, sample, *others], [json_path, html_file])
     set_up_logs(logging.WARNING)
     began = time.perf_counter()
     assembly = assemble(load_pipeline(pipeline), CheckingRegistry)
     loaded = time.perf_counter() - began
+    compared = {str(path): assemble(load_pipeline(path), CheckingRegistry) for path in others}
     if sample is None:
-        subject = Subject(unfiltered(assembly), made_up(assembly), MADE_UP, loaded, brokers)
+        compared = {path: unfiltered(other) for path, other in compared.items()}
+        subject = Subject(unfiltered(assembly), made_up(assembly), MADE_UP, loaded, brokers, compared)
     else:
-        subject = Subject(assembly, _events(assembly, sample), str(sample), loaded, brokers)
+        subject = Subject(assembly, _events(assembly, sample), str(sample), loaded, brokers, compared)
     wanted = Wanted(ordinary, peak or ordinary, drain, partitions, brokers, 0.0)
     kafka_us = None if overhead is None else 1e6 * overhead
     try:

@@ -9,15 +9,17 @@ import msgspec
 from consumer.operate.memory import resident
 from consumer.plan.crew import AbreastError, Crew
 from consumer.plan.machine import available
+from consumer.plan.measured import Abreast
 from consumer.plan.replica import Stage, Task
-from consumer.plan.shape import Abreast
 
-# Of two looks at the same, the better one counts: whatever else the machine does only takes away.
-_ROUNDS: Final = 2
-_LEAST: Final = 0.1
+# Of several looks at the same, the best one counts: whatever else a machine does takes away, and comes in bursts.
+_ROUNDS: Final = 4
+# Seconds of a look at least, and what comes to it to get ready.
+_LEAST: Final = 0.05
+_OVERHEAD: Final = 0.08
 # Beyond what its batches should take, a replica has so many times as long to answer, and so many seconds.
 _PATIENCE: Final = 4.0
-_STARTING: Final = 10.0
+_STARTING: Final = 30.0
 # A replica takes about what this process does; together they may take this part of what is free.
 _OF_MEMORY: Final = 0.5
 
@@ -49,7 +51,7 @@ def cells(cores: int, rows: Sequence[int]) -> list[Cell]:
 def run_abreast(
     stage: Stage, cores: int, seconds: float, told: Callable[[float, str], None]
 ) -> tuple[list[Abreast], list[str]]:
-    """Run all combinations, twice if there is time.
+    """Run all combinations, several times if there is time.
 
     Args:
         stage: what replicas are given.
@@ -66,18 +68,19 @@ def run_abreast(
     left_out = [f"{cell}: no memory for so many" for cell in wanted if cell.replicas > most]
     found: dict[Cell, Abreast] = {}
     began = time.monotonic()
+    window = max(_LEAST, seconds / (_ROUNDS * len(todo)) - _OVERHEAD)
     with Crew(stage) as crew:
-        for place in range(_ROUNDS * len(todo)):
-            cell = todo[place % len(todo)]
+        for cell in _ROUNDS * todo:
             left = seconds - (time.monotonic() - began)
-            share = left / (_ROUNDS * len(todo) - place)
             expected = _expected(cell, found, cores)
-            if expected > left or left < _LEAST:
+            # What contention is made of has its share, whatever it took to start the replicas.
+            due = cell not in found and cell.threads == 1 and cell.replicas in (1, cores)
+            if expected + (window if cell in found else 0) > (max(left, seconds / _ROUNDS) if due else left):
                 continue
-            told(1 - left / seconds, str(cell))
+            told(min(1.0, 1 - left / seconds), str(cell))
             try:
                 now = crew.measure(
-                    Task(cell.rows, cell.threads), cell.replicas, share / 2, _PATIENCE * expected + _STARTING
+                    Task(cell.rows, cell.threads), cell.replicas, window, _PATIENCE * expected + _STARTING
                 )
             except AbreastError as error:
                 left_out.append(f"{cell} and what was to come: {error}")

@@ -12,7 +12,8 @@ from consumer.plan.capacity import (
     replica_rate,
     replicas_needed,
 )
-from consumer.plan.shape import MADE_UP, Cost, Limits, Measured, Recommended, Step, Wanted
+from consumer.plan.measured import MADE_UP, Measured
+from consumer.plan.shape import Cost, Limits, Recommended, Step, Wanted
 from consumer.plan.words import rate_of
 
 _MEASURED: Final = "measured"
@@ -109,6 +110,7 @@ def steps(wanted: Wanted, measured: Measured, limits: Limits, made: Recommended)
     """Say what to try next, the most telling first."""
     cost = made.replica.cost
     found = [*_batch(wanted, measured, limits, cost)]
+    found += _compared(wanted, measured, made)
     if cost.model_us > _WORTH * cost.total_us:
         found += _model(measured, made, cost)
     if cost.codec_us > _WORTH * cost.total_us:
@@ -145,6 +147,21 @@ def _batch(wanted: Wanted, measured: Measured, limits: Limits, cost: Cost) -> It
         )
 
 
+def _compared(wanted: Wanted, measured: Measured, made: Recommended) -> Iterator[Step]:
+    """Say what other pipelines give, better or not."""
+    for other in measured.compared:
+        cost = full_node_cost(other.batch, measured, wanted.kafka_us)
+        needed = replicas_needed(wanted.peak, HEAD_ROOM * replica_rate(cost))
+        yield Step(
+            f"{other.pipeline} instead (model {other.model})",
+            f"{cost.total_us:.3g} us an event in batches of {other.batch.rows}, instead of "
+            f"{made.replica.cost.total_us:.3g}: a replica would do {rate_of(replica_rate(cost))}/s instead of "
+            f"{rate_of(made.replica.rate)}/s, and {needed} carry the peak "
+            f"instead of {replicas_needed(wanted.peak, made.replica_carries)}",
+            _MEASURED,
+        )
+
+
 def _model(measured: Measured, made: Recommended, cost: Cost) -> Iterator[Step]:
     rest = cost.total_us - cost.model_us
     if measured.halved_us is not None:
@@ -158,25 +175,28 @@ def _model(measured: Measured, made: Recommended, cost: Cost) -> Iterator[Step]:
         )
     half, quarter = rest + cost.model_us / 2, rest + cost.model_us / 4
     yield Step(
-        "a cheaper model: int8, fewer layers, a smaller input; plan its pipeline file beside this one",
+        "a cheaper model: int8, fewer layers, a smaller input; --compare measures it",
         f"the model is {cost.model_us / cost.total_us:.0%} of an event. At half of its cost a replica would do "
         f"{rate_of(1e6 / half)}/s, at a quarter {rate_of(1e6 / quarter)}/s, and with no model at all "
         f"{rate_of(1e6 / rest)}/s",
         _COMPUTED,
     )
-    yield from _threads(measured)
+    yield from _threads(measured, made)
 
 
-def _threads(measured: Measured) -> Iterator[Step]:
-    """Compare a replica a core with one replica that has a thread a core."""
+def _threads(measured: Measured, made: Recommended) -> Iterator[Step]:
+    """Compare a replica a core with one replica that has a thread a core, in the batches that are recommended."""
     cores = measured.machine.cores
-    found = {(one.replicas, one.threads): one for one in measured.abreast if one.rows == 1}
+    found = {(one.replicas, one.threads): one for one in measured.abreast if one.rows == made.rows}
     apart, greedy = found.get((cores, 1)), found.get((1, cores))
-    if cores > 1 and apart is not None and greedy is not None and apart.rate > greedy.rate:
-        yield Step(
-            f"leave interpreters at one thread: {cores} replicas, not {cores} threads",
-            f"one row at a time, {cores} replicas of one thread carry {rate_of(apart.rate)}/s on this machine, and "
-            f"one replica of {cores} threads {rate_of(greedy.rate)}/s, for {greedy.cpu_us / apart.cpu_us:.2g} "
-            "times the processor time a row",
-            _MEASURED,
-        )
+    if cores == 1 or apart is None or greedy is None:
+        return
+    told = (
+        f"in batches of {made.rows}, {cores} replicas of one thread carry {rate_of(apart.rate)}/s, and "
+        f"one replica of {cores} threads {rate_of(greedy.rate)}/s, for {greedy.cpu_us / apart.cpu_us:.2g} times the "
+        "processor time a row"
+    )
+    if apart.rate >= greedy.rate:
+        yield Step(f"leave interpreters at one thread: {cores} replicas, not {cores} threads", told, _MEASURED)
+    else:
+        yield Step("look again on a quiet machine: threads look better here", told, _MEASURED)

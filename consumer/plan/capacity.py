@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from consumer.exits import RefusedError
-from consumer.plan.shape import Abreast, BatchCost, Cost, Limits, Measured, Memory, Prediction, Recommended, Wanted
+from consumer.plan.measured import Abreast, BatchCost, Measured, Memory
+from consumer.plan.shape import Cost, Limits, Prediction, Recommended, Wanted
 
 # The part of a core that is planned with: the rest is for rebalances, a neighbour's partitions, and growth.
 HEAD_ROOM: Final = 0.7
@@ -127,9 +128,9 @@ def between(batches: Sequence[BatchCost], rows: float) -> BatchCost:
 
 
 def full_node_cost(batch: BatchCost, measured: Measured, kafka_us: float) -> Cost:
-    """Return what an event costs where every core of the node does the same: (model + codec) x contention + Kafka."""
+    """Return what an event costs where every core of the node does the same: (model + codec + Kafka) x contention."""
     slower = contention(measured.abreast, measured.machine.cores)
-    return Cost(model_us=slower * batch.model_us, codec_us=slower * batch.codec_us, kafka_us=kafka_us)
+    return Cost(slower * batch.model_us, slower * batch.codec_us, slower * kafka_us)
 
 
 def contention(abreast: Sequence[Abreast], cores: int) -> float:

@@ -10,8 +10,8 @@ from typing import Final, Self, cast
 
 import numpy as np
 
+from consumer.plan.measured import Abreast
 from consumer.plan.replica import Failed, Ran, Stage, Task, Window, serve
-from consumer.plan.shape import Abreast
 
 # Seconds in which the word to start reaches all replicas.
 _START: Final = 0.03

@@ -9,7 +9,7 @@ import orjson
 from consumer.assembly import Assembly
 from consumer.exits import PipelineError
 from consumer.pipeline.paths import Steps, is_part, parse
-from consumer.plan.shape import MADE_UP
+from consumer.plan.measured import MADE_UP
 from consumer.types import Event, PlainEvent
 
 COUNT: Final = 512

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from consumer.plan.shape import Abreast, Plan
+from consumer.plan.measured import Abreast
+from consumer.plan.shape import Plan
 from consumer.plan.svg import OTHERS, OURS, SECOND, WARNING, Bar, Chart, drawn
 from consumer.plan.words import rate_of, seconds_of, us_of
 
@@ -71,7 +72,7 @@ def capacity(plan: Plan) -> str:
         ("wanted", wanted.rate, OTHERS),
         ("wanted at the peak", wanted.peak, OTHERS),
         ("one replica", made.replica_carries, OURS),
-        (_count(made.replicas, "replica"), made.replicas * made.replica_carries, OURS),
+        (f"{made.replicas} on an ordinary day", made.replicas * made.replica_carries, OURS),
         (f"{made.replicas_at_peak} at the peak", made.replicas_at_peak * made.replica_carries, OURS),
         ("this machine", made.machine_carries, SECOND),
         (_count(made.partitions, "partition"), made.partitions_carry, SECOND),

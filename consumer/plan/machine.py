@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from consumer.plan.shape import Machine
+from consumer.plan.measured import Machine
 
 _STAT: Final = Path("/proc/stat")
 _MEMORY: Final = Path("/proc/meminfo")
@@ -14,24 +14,24 @@ _PROCESSOR: Final = Path("/proc/cpuinfo")
 # Of the second version of control groups, which is what containers see of their own.
 _CPU_LIMIT: Final = Path("/sys/fs/cgroup/cpu.max")
 _MEMORY_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
-_LOOK: Final = 0.3
 # Of the line `cpu` in /proc/stat: idle, and waiting for a disk.
 _IDLE: Final = (3, 4)
 # After these come the guests', which are in the first two already.
 _COLUMNS: Final = 8
 
 
-def this_machine(engine: str) -> Machine:
-    """Look at the machine; takes a third of a second.
+def this_machine(engine: str, busy: float) -> Machine:
+    """Look at the machine.
 
     Args:
         engine: its name and version.
+        busy: cores that others kept busy meanwhile.
     """
     return Machine(
         processor=_named(_read(_PROCESSOR), "model name") or platform.machine(),
         cores=cores(),
         memory=memory(),
-        busy=round(_busy(), 2),
+        busy=round(busy, 2),
         python=platform.python_version(),
         engine=engine,
     )
@@ -63,20 +63,27 @@ def _kilobytes(name: str) -> int:
     return 1024 * int(words[0]) if words else 0
 
 
-def _busy() -> float:
-    """Return how many cores were busy while this process slept."""
-    before = _times()
-    time.sleep(_LOOK)
-    taken = [now - then for now, then in zip(_times(), before, strict=True)]
-    if not sum(taken):
-        return 0.0
-    share = 1 - sum(taken[place] for place in _IDLE) / sum(taken)
-    return max(0.0, share * (os.cpu_count() or 1))
+class Others:
+    """How busy others keep the machine, from when this is made."""
+
+    def __init__(self) -> None:
+        self._before = _seconds()
+
+    def busy(self) -> float:
+        """Return the cores that others kept busy since then, on average; 0 where the system does not tell.
+
+        Of this process's children only those count as its own that have ended.
+        """
+        wall, all_used, own = (now - then for now, then in zip(_seconds(), self._before, strict=True))
+        return max(0.0, (all_used - own) / wall) if wall > 0 and all_used > 0 else 0.0
 
 
-def _times() -> list[int]:
+def _seconds() -> tuple[float, float, float]:
+    """Return the wall's seconds, those of all processors that were used, and of these this process's own."""
     words = _read(_STAT).split("\n", 1)[0].split()[1 : 1 + _COLUMNS]
-    return [int(word) for word in words] if len(words) == _COLUMNS else [0] * _COLUMNS
+    used = sum(int(word) for place, word in enumerate(words) if place not in _IDLE) / os.sysconf("SC_CLK_TCK")
+    own = os.times()
+    return time.monotonic(), used, own.user + own.system + own.children_user + own.children_system
 
 
 def _named(text: str, name: str) -> str:

@@ -5,7 +5,7 @@ bounded: each part has a share of it, and a slow model is run less often; what t
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -19,9 +19,10 @@ from consumer.model.runner import Runner
 from consumer.operate.memory import budget
 from consumer.plan.abreast import run_abreast
 from consumer.plan.capacity import best_batch
-from consumer.plan.machine import this_machine
+from consumer.plan.machine import Others, cores, this_machine
+from consumer.plan.measured import Abreast, BatchCost, Compared, Events, Measured, Memory
 from consumer.plan.replica import Stage
-from consumer.plan.shape import Abreast, BatchCost, Events, Limits, Machine, Measured, Memory
+from consumer.plan.shape import Limits
 from consumer.plan.way import Way, batch_cost, mapped, taken
 from consumer.types import DeadLetter, Event, Filtered
 
@@ -29,8 +30,11 @@ MOST_ROWS: Final = 512
 # Parts of the time that there is; what is left is for what comes before and between.
 _BATCHES: Final = 0.35
 _ABREAST: Final = 0.5
+# Of several looks at a size, the cheapest counts: whatever else a machine does takes away, and comes in bursts.
+_ROUNDS: Final = 3
 _LOOK: Final = 0.05
 _HALVED: Final = 0.05
+_COMPARED: Final = 0.2
 # Different rows that replicas run one by one.
 _SINGLES: Final = 16
 
@@ -47,6 +51,7 @@ class Subject(NamedTuple):
         source: where they are from.
         load_seconds: it took to assemble.
         brokers: how many there are.
+        others: pipelines to compare it with, by their files.
     """
 
     assembly: Assembly
@@ -54,6 +59,7 @@ class Subject(NamedTuple):
     source: str
     load_seconds: float
     brokers: int
+    others: Mapping[str, Assembly]
 
 
 def limits(assembly: Assembly) -> Limits:
@@ -81,11 +87,10 @@ def measure(subject: Subject, kafka_us: float, seconds: float, told: Told) -> Me
     Raises:
         RefusedError: no event reaches the model.
     """
-    began = time.perf_counter()
+    began, others = time.perf_counter(), Others()
     assembly = subject.assembly
     told(0.0, "memory")
     memory = worker_memory(assembly, subject.brokers)
-    machine = this_machine(f"{assembly.engine.name} {assembly.engine.version}")
     told(0.05, "the way of an event")
     events, gone = _look(subject, _LOOK * seconds)
     subject = subject._replace(events=gone)
@@ -93,9 +98,13 @@ def measure(subject: Subject, kafka_us: float, seconds: float, told: Told) -> Me
     batches, left_out = _batches(subject, _BATCHES * seconds, told)
     best = best_batch(batches, assembly.file.spec.batch.time, kafka_us)
     halved = _halved_us(subject, best, _HALVED * seconds) if assembly.plan.ragged else None
-    abreast, more = _abreast(subject, machine, best.rows, _ABREAST * seconds, told)
+    spared = _COMPARED if subject.others else 0.0
+    compared = [
+        _compared(subject, name, kafka_us, spared * seconds / len(subject.others), told) for name in subject.others
+    ]
+    abreast, more = _abreast(subject, best.rows, (_ABREAST - spared) * seconds, told)
     return Measured(
-        machine=machine,
+        machine=this_machine(f"{assembly.engine.name} {assembly.engine.version}", others.busy()),
         events=events,
         load_seconds=subject.load_seconds,
         interpreter_seconds=interpreter_seconds,
@@ -104,6 +113,7 @@ def measure(subject: Subject, kafka_us: float, seconds: float, told: Told) -> Me
         batches=batches,
         abreast=abreast,
         halved_us=halved,
+        compared=compared,
         left_out=left_out + more,
         memory=memory,
         seconds=time.perf_counter() - began,
@@ -173,19 +183,37 @@ def _batches(subject: Subject, seconds: float, told: Told) -> tuple[list[BatchCo
     spec = assembly.file.spec
     most = min(MOST_ROWS, max(1, spec.batch.bytes // max(1, assembly.plan.row_bytes)))
     sizes = [1 << power for power in range(most.bit_length())]
-    found: list[BatchCost] = []
+    found: dict[int, BatchCost] = {}
+    left_out: list[str] = []
     began = time.perf_counter()
-    for place, rows in enumerate(sizes):
+    for place, rows in enumerate(_ROUNDS * sizes):
         left = seconds - (time.perf_counter() - began)
-        share = left / (len(sizes) - place)
-        expected = 2 * found[-1].median_seconds if found else 0.0
-        if expected > spec.batch.time:
-            return found, [f"batches of {rows} and more: they would take longer than batch.time"]
-        if expected > left:
-            return found, [f"batches of {rows} and more: no time was left"]
-        told(0.1 + 0.35 * place / len(sizes), f"batches of {rows}")
-        found.append(batch_cost(Way(assembly, rows), subject.events, rows, share))
-    return found, []
+        before = found.get(rows, found.get(rows // 2))
+        expected = 0.0 if before is None else before.median_seconds * rows / before.rows
+        if rows not in found and (expected > spec.batch.time or left_out):
+            left_out = left_out or [f"batches of {rows} and more: they would take longer than batch.time"]
+            continue
+        # The first time round each size has its share, whatever others took: on a busy machine that may be too much.
+        if rows in found and 2 * expected > left:
+            continue
+        if 2 * expected > max(left, seconds / len(sizes)):
+            left_out = [f"batches of {rows} and more: no time was left"]
+            continue
+        told(0.1 + 0.35 * place / (_ROUNDS * len(sizes)), f"batches of {rows}")
+        share = max(0.0, left) / (_ROUNDS * len(sizes) - place)
+        now = batch_cost(Way(assembly, rows), subject.events, rows, share)
+        found[rows] = min(now, found.get(rows, now), key=lambda one: one.total_us)
+    return list(found.values()), left_out
+
+
+def _compared(subject: Subject, name: str, kafka_us: float, seconds: float, told: Told) -> Compared:
+    """Measure another pipeline with the same events."""
+    other = subject.others[name]
+    batches, _ = _batches(
+        subject._replace(assembly=other), seconds, lambda part, words: told(part, f"{name}: {words}")
+    )
+    best = best_batch(batches, other.file.spec.batch.time, kafka_us)
+    return Compared(pipeline=name, model=other.model.label, batch=best)
 
 
 def _halved_us(subject: Subject, best: BatchCost, seconds: float) -> float:
@@ -211,9 +239,7 @@ def _halved_us(subject: Subject, best: BatchCost, seconds: float) -> float:
     return 1e6 * way.timed.cpu / (runs * rows)
 
 
-def _abreast(
-    subject: Subject, machine: Machine, rows: int, seconds: float, told: Told
-) -> tuple[list[Abreast], list[str]]:
+def _abreast(subject: Subject, rows: int, seconds: float, told: Told) -> tuple[list[Abreast], list[str]]:
     """Run replicas with batches of one row, and of the rows that cost least."""
     assembly = subject.assembly
     singles = [batch for event in subject.events[: 4 * _SINGLES] if (batch := mapped(assembly, [event]))]
@@ -227,4 +253,4 @@ def _abreast(
         sizes={count: msgspec.structs.replace(assembly.verdict, rows=count).sizes for count in batches},
         batches=batches,
     )
-    return run_abreast(stage, machine.cores, seconds, lambda part, words: told(0.45 + 0.55 * part, words))
+    return run_abreast(stage, cores(), seconds, lambda part, words: told(0.45 + 0.55 * part, words))

@@ -15,7 +15,7 @@ h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin-top:
 .quiet { color: #6a737d; } .warning { border-left: 4px solid #c65d3b; padding-left: .8rem; }
 table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: 600; }
 th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #e4e7ea; vertical-align: top; }
-td.value { font-weight: 600; white-space: nowrap; } svg { max-width: 100%; height: auto; }
+td.value { font-weight: 600; white-space: nowrap; } svg { max-width: 100%; height: auto; margin-top: 1rem; }
 pre { font-size: .8rem; overflow-x: auto; background: #f6f8fa; padding: .8rem; }
 .key { display: inline-block; width: .8em; height: .8em; margin: 0 .35em 0 1em; }
 """

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from consumer.plan.shape import Abreast, Plan
+from consumer.plan.measured import Abreast
+from consumer.plan.shape import Plan
 from consumer.plan.words import bytes_of, rate_of, seconds_of, settings_of, title_of, us_of
 
 

@@ -12,7 +12,7 @@ _INK: Final = "#24292f"
 _QUIET: Final = "#6a737d"
 
 WIDTH: Final = 720
-_GUTTER: Final = 150
+_GUTTER: Final = 160
 _ROOM: Final = 210
 _BAR: Final = 18
 _STEP: Final = 26

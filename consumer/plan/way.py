@@ -11,8 +11,8 @@ from consumer.assembly import Assembly
 from consumer.model.runner import Runner
 from consumer.model.tensors import Array, Interpreter
 from consumer.pipeline.paths import is_part
+from consumer.plan.measured import BatchCost
 from consumer.plan.replica import Batch
-from consumer.plan.shape import BatchCost
 from consumer.records.parts import Parts
 from consumer.types import Cause, Enriching, Event
 

@@ -6,7 +6,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from consumer.plan.capacity import HEAD_ROOM, best_batch, even_partitions, even_replicas, recommend
-from consumer.plan.shape import BatchCost, Measured, Recommended
+from consumer.plan.measured import BatchCost, Measured
+from consumer.plan.shape import Recommended
 from tests.support.plans import LIMITS, abreast, asked, batch, measured
 
 RATES = st.floats(0.01, 1e7)

@@ -6,17 +6,8 @@ import msgspec
 
 from consumer.plan.advice import steps, warnings
 from consumer.plan.capacity import recommend
-from consumer.plan.shape import (
-    Abreast,
-    BatchCost,
-    Events,
-    Limits,
-    Machine,
-    Measured,
-    Memory,
-    Plan,
-    Wanted,
-)
+from consumer.plan.measured import Abreast, BatchCost, Compared, Events, Machine, Measured, Memory
+from consumer.plan.shape import Limits, Plan, Wanted
 
 LIMITS = Limits(rows=256, wait=0.02, time=1.0, checkpoint=0.1, poll_interval=60.0)
 WANTED = Wanted(rate=20_000.0, peak=60_000.0, drain=60.0, partitions=None, brokers=3, kafka_us=4.0)
@@ -60,6 +51,7 @@ def measured(
     *,
     cores: int = 2,
     halved_us: float | None = None,
+    compared: Sequence[Compared] = (),
 ) -> Measured:
     """Make measurements of a quiet machine, with events of one's own."""
     return Measured(
@@ -72,6 +64,7 @@ def measured(
         batches=list(batches),
         abreast=list(together),
         halved_us=halved_us,
+        compared=list(compared),
         left_out=[],
         memory=MEMORY,
         seconds=30.0,

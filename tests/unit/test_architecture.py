@@ -41,6 +41,7 @@ PURE = (
     "consumer.pipeline",
     "consumer.plan.advice",
     "consumer.plan.capacity",
+    "consumer.plan.measured",
     "consumer.plan.page",
     "consumer.plan.shape",
 )

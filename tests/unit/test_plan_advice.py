@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from consumer.plan.shape import MADE_UP, Events, Measured, Wanted
+from consumer.plan.measured import MADE_UP, Compared, Events, Measured
+from consumer.plan.shape import Wanted
 from tests.support.plans import LIMITS, WANTED, abreast, asked, batch, measured, plan
 
 SLOW = measured([batch(1, 700_000.0)])
@@ -75,6 +76,15 @@ def test_shorter_sequences_are_told_as_measured() -> None:
     assert "the model costs 40%: a replica would do 21,739/s instead of 9,434/s" in step.effect
 
 
+def test_other_pipelines_are_told_as_measured() -> None:
+    """By what an event costs with them, and how many replicas the peak takes."""
+    other = Compared("int8.yaml", "delay_int8@1", batch(64, 1.0, 3.0))
+    (step,) = [one for one in plan(found=measured(compared=[other])).steps if "int8.yaml" in one.what]
+    assert (step.what, step.basis) == ("int8.yaml instead (model delay_int8@1)", "measured")
+    assert "8 us an event in batches of 64, instead of 16: a replica would do 125,000/s" in step.effect
+    assert "and 1 carry the peak instead of 2" in step.effect
+
+
 def test_batches_that_are_too_small_are_told() -> None:
     """With what both cost an event."""
     small = msgspec.structs.replace(LIMITS, rows=1)
@@ -84,16 +94,19 @@ def test_batches_that_are_too_small_are_told() -> None:
     assert not [one for one in plan().steps if "batch.rows" in one.what]
 
 
-def test_threads_are_told_of_where_replicas_carry_more() -> None:
-    """And not where they do not: a plan says what was measured."""
-    apart = [abreast(1, 1, 50.0), abreast(2, 1, 50.0, rate=40_000.0)]
+def test_threads_are_told_of_as_they_were_measured() -> None:
+    """In the batches that are recommended; where they look better, too: a plan says what was measured."""
+    apart = [abreast(1, 1, 50.0), abreast(2, 1, 50.0, rate=40_000.0), abreast(1, 2, rows=16, rate=90_000.0)]
     heavy = [batch(1, 50.0)]
     worse = measured(heavy, [*apart, abreast(1, 2, 80.0, rate=25_000.0)])
     (step,) = [one for one in plan(found=worse).steps if "thread" in one.what]
-    assert "2 replicas of one thread carry 40,000/s" in step.effect
+    assert step.what == "leave interpreters at one thread: 2 replicas, not 2 threads"
+    assert "in batches of 1, 2 replicas of one thread carry 40,000/s," in step.effect
     assert "2 threads 25,000/s, for 1.6 times the processor time" in step.effect
     better = measured(heavy, [*apart, abreast(1, 2, 80.0, rate=50_000.0)])
-    assert not [one for one in plan(found=better).steps if "thread" in one.what]
+    (step,) = [one for one in plan(found=better).steps if "thread" in one.what]
+    assert step.what.startswith("look again on a quiet machine")
+    assert not [one for one in plan(found=measured(heavy, apart)).steps if "thread" in one.what]
 
 
 def test_more_partitions_are_always_a_way() -> None:

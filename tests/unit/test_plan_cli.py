@@ -1,19 +1,24 @@
 """`onelane plan` as a command: what it takes, what it writes, and one plan from end to end."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import click
 import msgspec
+import psutil
 import pytest
 
 from consumer.cli.plan import duration, rate
 from consumer.exits import ExitCode
 from consumer.plan.capacity import best_batch, recommend
 from consumer.plan.shape import Plan
-from tests.support.command import onelane
+from tests.support.command import ROOT, onelane
 from tests.support.flights import FLIGHTS, flights_beside
+from tests.support.topics import wait_until
 
 PIPELINE = FLIGHTS / "pipeline.yaml"
 CONTEXT = click.Context(click.Command("plan"))
@@ -117,3 +122,29 @@ def test_json_on_stdout_is_all_that_is_there(tmp_path: Path) -> None:
     wanted = msgspec.json.decode(done.stdout, type=Plan).wanted
     assert (wanted.rate, wanted.peak, wanted.drain, wanted.partitions) == (1.0, 1.0, 120.0, 12)
     assert wanted.kafka_us == pytest.approx(9.0)
+
+
+def test_another_pipeline_is_compared() -> None:
+    """With the same events; its best batch is told, and what it would give."""
+    arguments = ("--rate", "10/s", "--seconds", "2", "--compare", FLIGHTS / "pipeline-int8.yaml", "--json", "-")
+    done = onelane("plan", PIPELINE, *arguments, timeout=120)
+    assert (done.returncode, done.stderr) == (0, b"")
+    plan = msgspec.json.decode(done.stdout, type=Plan)
+    (other,) = plan.measured.compared
+    assert (other.pipeline, other.model[:11]) == (str(FLIGHTS / "pipeline-int8.yaml"), "delay_int8@")
+    assert other.batch.model_us > 0
+    assert [step.basis for step in plan.steps if "pipeline-int8.yaml instead" in step.what] == ["measured"]
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_a_plan_that_is_broken_off_leaves_no_process_behind(by: signal.Signals) -> None:
+    """Replicas are ended by their handles, or end when nobody is there any more to ask them."""
+    command = [sys.executable, "-m", "consumer", "plan", str(PIPELINE), "--rate", "10/s", "--seconds", "20"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        plan = psutil.Process(process.pid)
+        wait_until(lambda: len(plan.children()) > 1, 60, "replicas to be started")
+        children = plan.children()
+        process.send_signal(by)
+        process.wait(30)
+        wait_until(lambda: not any(child.is_running() for child in children), 30, "replicas to be gone")
+    assert process.returncode == (1 if by is signal.SIGINT else -signal.SIGTERM)
