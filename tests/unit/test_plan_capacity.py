@@ -28,6 +28,7 @@ def test_the_best_batch_is_the_smallest_of_those_as_cheap() -> None:
     batches = [batch(1, 40.0), batch(16, 10.8), batch(256, 10.0)]
     assert best_batch(batches, 1.0, kafka_us=0.0).rows == 256
     assert best_batch(batches, 1.0, kafka_us=10.0).rows == 16
+    assert best_batch([batch(1, 10.0, 2.0), batch(2, 9.0, 20.0)], 1.0, kafka_us=0.0).rows == 1
 
 
 def test_a_batch_that_takes_too_long_is_not_the_best() -> None:
@@ -128,6 +129,12 @@ def test_one_worker_is_predicted_by_what_an_event_costs() -> None:
     assert told.memory == (80 + 400 + 300 + 16 + 6) << 20
     shared = msgspec.structs.replace(found, memory=msgspec.structs.replace(MEMORY, shared=True))
     assert predict(WANTED, shared, rows=256, lanes=6).memory == (80 + 400 + 300 + 16 + 1) << 20
+
+
+def test_neighbours_slow_all_of_an_event_down() -> None:
+    """Model, codec and Kafka alike."""
+    full = measured([batch(1, 10.0)], [abreast(1, 1, 10.0), abreast(2, 1, 15.0)])
+    assert predict(WANTED, full, rows=1, lanes=1).cost == Cost(model_us=15.0, codec_us=3.0, kafka_us=6.0)
 
 
 def test_a_whole_recommendation() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import msgspec
@@ -93,6 +94,14 @@ def test_batches_are_timed_by_their_parts() -> None:
     assert 0 < found.model_us < found.codec_us
     assert found.median_seconds <= found.p99_seconds
     assert found.rate > 0
+
+
+def test_what_waits_costs_the_time_that_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a model that asks an accelerator, the processor sees nothing, and the worker waits all the same."""
+    monkeypatch.setattr(time, "thread_time", lambda: 0.0)
+    found = batch_cost(Way(flights(), 64), flight_events(64), 64, 0.05)
+    assert 0 < found.model_us < found.codec_us
+    assert found.total_us <= 1e6 * found.median_seconds / 64
 
 
 def test_what_the_model_is_given_is_what_an_enricher_gives_it() -> None:

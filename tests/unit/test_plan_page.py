@@ -12,7 +12,7 @@ from consumer.plan.figures import batches, capacity, trap
 from consumer.plan.page import page
 from consumer.plan.report import show
 from consumer.plan.shape import Plan
-from consumer.plan.svg import OURS, WARNING, WIDTH
+from consumer.plan.svg import OURS, WARNING, WIDTH, Bar, Chart, drawn
 from consumer.plan.words import as_json, bytes_of, rate_of, seconds_of, settings_of, us_of
 from tests.support.plans import WANTED, abreast, asked, batch, measured, plan
 
@@ -88,6 +88,12 @@ def test_nothing_is_drawn_beyond_the_edge() -> None:
     for picture in (trap(PLAN, 1), trap(PLAN, 16), batches(PLAN), capacity(PLAN)):
         for bar in ET.fromstring(picture).findall(f"{SVG}rect")[1:]:  # noqa: S314 - made here
             assert float(bar.get("x") or 0) + float(bar.get("width") or 0) < WIDTH - 150
+
+
+def test_words_of_a_plot_stay_words() -> None:
+    """Whatever is in them."""
+    chart = Chart("a<b", "c&d", [Bar("<e>", [(1.0, OURS)], '"f"')])
+    assert texts(ET.fromstring(drawn([chart], "g<h"))).split() == ["g<h", "a<b", "c&d", "<e>", '"f"']  # noqa: S314
 
 
 def test_the_terminal_shows_the_same_settings() -> None:
