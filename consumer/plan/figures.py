@@ -19,7 +19,7 @@ def trap(plan: Plan, rows: int) -> str:
     charts = [
         Chart(
             f"On a desk: one replica, and the time of {one}",
-            f"more threads than one, on {cores} cores with nothing else on them",
+            f"one process on {cores} cores, and the time that it takes of all of them",
             [Bar(_count(cell.threads, "thread"), [(cell.median_seconds, OTHERS)], _times(cell)) for cell in desk],
         ),
         Chart(
@@ -59,7 +59,9 @@ def batches(plan: Plan) -> str:
         )
         for one in plan.measured.batches
     ]
-    under = f"microseconds of the processor; ▸ {plan.recommended.rows} is recommended"
+    under = (
+        f"us of the processor: model; decoding, features, encoding; Kafka. ▸ {plan.recommended.rows} is recommended"
+    )
     return drawn(
         [Chart("An event, by the size of its batch", under, bars)], "What an event costs by the size of its batch"
     )
