@@ -4,7 +4,7 @@
 
 A real broker on one core, the worker on another. As that cost follows the speed of a machine, it is told as a
 multiple of a small piece of work that is always the same, which `onelane plan` times where it runs: the number in
-consumer/plan/plan.py.
+consumer/plan/speed.py.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from bench.limit import PARTITIONS, load, onelane
 from bench.pipeline_file import PIPELINES
 from consumer.assembly import assemble
 from consumer.pipeline.load import load as load_pipeline
-from consumer.plan.plan import reference_us
+from consumer.plan.speed import reference_us
 from consumer.plan.way import Way, batch_cost
 from consumer.types import Event, PlainEvent
 from tests.support.kafka import STEADY, KafkaBroker

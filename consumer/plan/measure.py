@@ -23,6 +23,7 @@ from consumer.plan.machine import Others, cores, this_machine
 from consumer.plan.measured import Abreast, BatchCost, Compared, Events, Measured, Memory
 from consumer.plan.replica import Stage
 from consumer.plan.shape import Limits
+from consumer.plan.speed import Speed
 from consumer.plan.way import Way, batch_cost, mapped, taken
 from consumer.types import DeadLetter, Event, Filtered
 
@@ -75,12 +76,12 @@ def limits(assembly: Assembly) -> Limits:
     )
 
 
-def measure(subject: Subject, kafka_us: float, seconds: float, told: Told) -> Measured:
+def measure(subject: Subject, speed: Speed, seconds: float, told: Told) -> Measured:
     """Measure everything.
 
     Args:
         subject: what is measured.
-        kafka_us: what the clients of Kafka cost an event, which has a say in which batch is best.
+        speed: of the machine, looked at on the way: what Kafka costs has a say in which batch is best.
         seconds: that it may take, about.
         told: of each step.
 
@@ -95,12 +96,12 @@ def measure(subject: Subject, kafka_us: float, seconds: float, told: Told) -> Me
     events, gone = _look(subject, _LOOK * seconds)
     subject = subject._replace(events=gone)
     interpreter_seconds = _interpreter_seconds(assembly)
-    batches, left_out = _batches(subject, _BATCHES * seconds, told)
-    best = best_batch(batches, assembly.file.spec.batch.time, kafka_us)
+    batches, left_out = _batches(subject, speed, _BATCHES * seconds, told)
+    best = best_batch(batches, assembly.file.spec.batch.time, speed.kafka_us)
     halved = _halved_us(subject, best, _HALVED * seconds) if assembly.plan.ragged else None
     spared = _COMPARED if subject.others else 0.0
     compared = [
-        _compared(subject, name, kafka_us, spared * seconds / len(subject.others), told) for name in subject.others
+        _compared(subject, name, speed, spared * seconds / len(subject.others), told) for name in subject.others
     ]
     abreast, more = _abreast(subject, best.rows, (_ABREAST - spared) * seconds, told)
     return Measured(
@@ -177,7 +178,7 @@ def _interpreter_seconds(assembly: Assembly) -> float:
     return time.perf_counter() - began
 
 
-def _batches(subject: Subject, seconds: float, told: Told) -> tuple[list[BatchCost], list[str]]:
+def _batches(subject: Subject, speed: Speed, seconds: float, told: Told) -> tuple[list[BatchCost], list[str]]:
     """Measure batches of 1, 2, 4, … rows, as far as batch.bytes and batch.time go."""
     assembly = subject.assembly
     spec = assembly.file.spec
@@ -200,19 +201,20 @@ def _batches(subject: Subject, seconds: float, told: Told) -> tuple[list[BatchCo
             left_out = [f"batches of {rows} and more: no time was left"]
             continue
         told(0.1 + 0.35 * place / (_ROUNDS * len(sizes)), f"batches of {rows}")
+        speed.look()
         share = max(0.0, left) / (_ROUNDS * len(sizes) - place)
         now = batch_cost(Way(assembly, rows), subject.events, rows, share)
         found[rows] = min(now, found.get(rows, now), key=lambda one: one.total_us)
     return list(found.values()), left_out
 
 
-def _compared(subject: Subject, name: str, kafka_us: float, seconds: float, told: Told) -> Compared:
+def _compared(subject: Subject, name: str, speed: Speed, seconds: float, told: Told) -> Compared:
     """Measure another pipeline with the same events."""
     other = subject.others[name]
     batches, _ = _batches(
-        subject._replace(assembly=other), seconds, lambda part, words: told(part, f"{name}: {words}")
+        subject._replace(assembly=other), speed, seconds, lambda part, words: told(part, f"{name}: {words}")
     )
-    best = best_batch(batches, other.file.spec.batch.time, kafka_us)
+    best = best_batch(batches, other.file.spec.batch.time, speed.kafka_us)
     return Compared(pipeline=name, model=other.model.label, batch=best)
 
 

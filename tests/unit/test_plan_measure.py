@@ -20,6 +20,7 @@ from consumer.plan.abreast import Cell, cells, run_abreast
 from consumer.plan.crew import AbreastError, Crew
 from consumer.plan.events import made_up, unfiltered
 from consumer.plan.replica import Stage, Task
+from consumer.plan.speed import Speed
 from consumer.plan.way import Way, batch_cost, mapped
 from consumer.types import DeadLetter, Enriched, Filtered
 from tests.support.flights import FLIGHTS, flight_events, flights, flights_beside
@@ -218,6 +219,18 @@ def test_only_others_keep_a_machine_busy(monkeypatch: pytest.MonkeyPatch) -> Non
     assert others.busy() == pytest.approx(1.5)
     assert others.busy() == 0.0
     assert others.busy() == 0.0
+
+
+def test_kafka_costs_what_the_machine_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its fastest moment, as all else; a cost that is given is taken as it is."""
+    looks = iter([1.0, 0.5, 0.75])
+    monkeypatch.setattr("consumer.plan.speed.reference_us", lambda: next(looks))
+    speed = Speed()
+    slow = speed.kafka_us
+    speed.look()
+    speed.look()
+    assert speed.kafka_us == pytest.approx(slow / 2)
+    assert Speed(7.0).kafka_us == 7.0
 
 
 def test_a_container_has_what_it_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
