@@ -76,7 +76,12 @@ def duration(_: click.Context, __: click.Parameter, text: str | None) -> float |
 )
 @click.option("--peak", callback=rate, metavar="N/s", help="Events at the worst; by default as --rate.")
 @click.option(
-    "--drain", callback=duration, default="60s", show_default=True, help="Within which a backlog is to be gone."
+    "--drain",
+    callback=duration,
+    metavar="TIME",
+    default="60s",
+    show_default=True,
+    help="Within which a backlog is to be gone.",
 )
 @click.option(
     "--sample", type=_file, metavar="EVENTS", help="Events, as `onelane enrich` takes them; made up by default."
@@ -95,8 +100,7 @@ def duration(_: click.Context, __: click.Parameter, text: str | None) -> float |
     "--overhead",
     callback=duration,
     metavar="TIME",
-    help="What Kafka's clients cost an event, of the processor; by default what `make bench-limit` found, by the "
-    "speed of this machine.",
+    help="What Kafka's clients cost an event, such as 5us; measured once, by this machine's speed.",
 )
 @click.option(
     "--seconds", type=click.FloatRange(1, 600), default=40, show_default=True, help="That measuring may take."

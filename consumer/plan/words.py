@@ -45,6 +45,10 @@ def title_of(plan: Plan) -> str:
     )
 
 
+def _part(part: float) -> str:
+    return f"{part:.0%}" if part >= 0.01 else "under 1%"  # noqa: PLR2004 - a hundredth
+
+
 def settings_of(plan: Plan) -> Iterator[tuple[str, str, str]]:
     """Return what to set, to what, and why."""
     made, wanted, cost = plan.recommended, plan.wanted, plan.recommended.replica.cost
@@ -61,7 +65,7 @@ def settings_of(plan: Plan) -> Iterator[tuple[str, str, str]]:
         else "twice the replicas at the peak, evenly divisible; more of them later would move keys"
     )
     yield "partitions", f"{made.partitions}", given
-    yield "replicas", f"{made.replicas}", f"{made.utilisation:.0%} of their cores at {rate_of(wanted.rate)}/s"
+    yield "replicas", f"{made.replicas}", f"{_part(made.utilisation)} of their cores at {rate_of(wanted.rate)}/s"
     yield (
         "replicas at the peak",
         f"{made.replicas_at_peak}",

@@ -120,6 +120,7 @@ def test_given_partitions_are_said_to_be_given() -> None:
     """And those recommended, why."""
     given = {what: why for what, _, why in settings_of(plan(asked(10.0, partitions=6)))}
     assert given["partitions"] == "as given"
+    assert given["replicas"] == "under 1% of their cores at 10/s"
     recommended = {what: why for what, _, why in settings_of(PLAN)}
     assert recommended["partitions"].startswith("twice the replicas at the peak")
 
