@@ -84,7 +84,10 @@ def duration(_: click.Context, __: click.Parameter, text: str | None) -> float |
     help="Within which a backlog is to be gone.",
 )
 @click.option(
-    "--sample", type=_file, metavar="EVENTS", help="Events, as `onelane enrich` takes them; made up by default."
+    "--sample",
+    type=_file,
+    metavar="EVENTS",
+    help=f"Events, as `onelane enrich` takes them, {_SAMPLE:,} of them at most; made up by default.",
 )
 @click.option(
     "--compare",

@@ -1,5 +1,6 @@
 """`onelane plan` as a command: what it takes, what it writes, and one plan from end to end."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -84,7 +85,7 @@ def test_a_plan_without_events_for_the_model_exits_5(tmp_path: Path) -> None:
 def test_a_plan_from_end_to_end(tmp_path: Path) -> None:
     """Of a small model in little time: tables, JSON and a page, which agree with each other and with themselves."""
     page, told = tmp_path / "plan.html", tmp_path / "plan.json"
-    arguments = ("--rate", "20000/s", "--peak", "60000/s", "--sample", FLIGHTS / "events.jsonl.gz", "--seconds", "3")
+    arguments = ("--rate", "20000/s", "--peak", "60000/s", "--sample", FLIGHTS / "events.jsonl.gz", "--seconds", "5")
     done = onelane("plan", PIPELINE, *arguments, "--json", told, "--html", page, timeout=120)
     assert (done.returncode, done.stderr) == (0, b"")
     plan = msgspec.json.decode(told.read_bytes(), type=Plan)
@@ -148,3 +149,25 @@ def test_a_plan_that_is_broken_off_leaves_no_process_behind(by: signal.Signals) 
         process.wait(30)
         wait_until(lambda: not any(child.is_running() for child in children), 30, "replicas to be gone")
     assert process.returncode == (1 if by is signal.SIGINT else -signal.SIGTERM)
+
+
+def test_a_slow_model_is_run_a_few_times() -> None:
+    """What it waits for counts, though the processor sees nothing of it; what there is no time for is named."""
+    command = [sys.executable, "-m", "tests.support.slow_model", "plan", str(PIPELINE), "--rate", "5/s"]
+    done = subprocess.run(
+        [*command, "--seconds", "4", "--json", "-"],
+        cwd=ROOT,
+        env={**os.environ, "SLOW_MODEL_SECONDS": "0.3"},
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    plan = msgspec.json.decode(done.stdout, type=Plan)
+    measured = plan.measured
+    assert measured.batches[0].rows == 1
+    assert measured.batches[0].model_us >= 300_000
+    assert sum(one.rows * one.runs for one in measured.batches) < 100
+    assert any("batches of" in words for words in measured.left_out)
+    assert measured.abreast
+    assert plan.recommended.replica.rate <= 1e6 / 300_000 * plan.recommended.rows
+    assert plan.recommended.replicas_at_peak * plan.recommended.replica_carries >= 5
