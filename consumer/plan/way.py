@@ -1,5 +1,6 @@
 """The way of batches of one size, timed: the processor's time of the model apart from that of all the rest."""
 
+import resource
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -32,14 +33,16 @@ class _Timed:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self.cpu = self.wall = 0.0
+        self.waits = 0
         self.rebuild = runner.rebuild
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run a batch."""
-        cpu, began = time.thread_time(), time.perf_counter()
+        waits, cpu, began = _waits(), time.thread_time(), time.perf_counter()
         outputs = self._runner.run(inputs)
         self.cpu += time.thread_time() - cpu
         self.wall += time.perf_counter() - began
+        self.waits += _waits() - waits
         return outputs
 
 
@@ -69,8 +72,8 @@ class Way:
 def batch_cost(way: Way, events: Sequence[Event], rows: int, seconds: float) -> BatchCost:
     """Enrich batches of so many rows for so long, one after the other of what there is, over and over.
 
-    What an event costs is the processor's time, which others on the machine disturb little; or the wall's of the
-    shortest batch where that is more, since then something else than the processor is waited for.
+    What an event costs is the processor's time, which others on the machine disturb little. Where something else than
+    the processor is waited for, it is the wall's of the shortest batch.
     """
     batches = taken(events, rows)
     warm = time.perf_counter()
@@ -79,9 +82,10 @@ def batch_cost(way: Way, events: Sequence[Event], rows: int, seconds: float) -> 
         way.enricher.enrich(next(batches))
     timed = way.timed
     timed.cpu = timed.wall = 0.0
+    timed.waits = 0
     times: list[float] = []
     models: list[float] = []
-    cpu, began = time.thread_time(), time.perf_counter()
+    waits, cpu, began = _waits(), time.thread_time(), time.perf_counter()
     now = began
     while len(times) < _MOST_RUNS and (now - began < seconds or len(times) < _LEAST_RUNS):
         if times and now - began + times[-1] > 2 * seconds:
@@ -92,17 +96,27 @@ def batch_cost(way: Way, events: Sequence[Event], rows: int, seconds: float) -> 
         times.append(after - now)
         models.append(timed.wall - before)
         now = after
-    used = time.thread_time() - cpu
-    count = rows * len(times)
+    used, waited = time.thread_time() - cpu, _waits() - waits
+    runs = len(times)
+    model, codec = timed.cpu / runs, (used - timed.cpu) / runs
+    if 2 * timed.waits >= runs:
+        model = max(model, min(models))
+    if 2 * (waited - timed.waits) >= runs:
+        codec = max(codec, float(np.min(np.subtract(times, models))))
     return BatchCost(
         rows=rows,
-        model_us=1e6 * max(timed.cpu / count, min(models) / rows),
-        codec_us=1e6 * max((used - timed.cpu) / count, float(np.min(np.subtract(times, models))) / rows),
-        rate=count / (now - began),
+        model_us=1e6 * model / rows,
+        codec_us=1e6 * codec / rows,
+        rate=rows * runs / (now - began),
         median_seconds=float(np.median(times)),
         p99_seconds=float(np.percentile(times, 99)),
-        runs=len(times),
+        runs=runs,
     )
+
+
+def _waits() -> int:
+    """Return how often this thread gave its processor away to wait; that it was taken away does not count."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
 def taken(events: Sequence[Event], rows: int) -> Iterator[list[Event]]:

@@ -101,6 +101,9 @@ def test_what_waits_costs_the_time_that_it_takes(monkeypatch: pytest.MonkeyPatch
     """Of a model that asks an accelerator, the processor sees nothing, and the worker waits all the same."""
     monkeypatch.setattr(time, "thread_time", lambda: 0.0)
     found = batch_cost(Way(flights(), 64), flight_events(64), 64, 0.05)
+    assert found.total_us == 0
+    monkeypatch.setattr("consumer.plan.way._waits", iter(range(1_000_000)).__next__)
+    found = batch_cost(Way(flights(), 64), flight_events(64), 64, 0.05)
     assert 0 < found.model_us < found.codec_us
     assert found.total_us <= 1e6 * found.median_seconds / 64
 
