@@ -55,6 +55,10 @@ class Verdict(msgspec.Struct, frozen=True):
         """The sizes of invocations that runners use."""
         return buckets(self.at_once)
 
+    def of(self, rows: int) -> "Verdict":
+        """Return it with batches of so many rows, run all at once where batches are right."""
+        return msgspec.structs.replace(self, rows=rows, at_once=rows if self.batched else 1)
+
 
 class Limit(msgspec.Struct, frozen=True):
     """What the pipeline file allows a batch: rows, and seconds."""

@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-import msgspec
-
 from consumer.assembly import Assembly
 from consumer.exits import RefusedError
 from consumer.features.block import ABSENT
@@ -137,7 +135,7 @@ def worker_memory(assembly: Assembly, brokers: int) -> Memory:
         open_events=made.open_events,
         work=made.work,
         interpreter=made.lanes,
-        shared=spec.model.interpreters == "shared",
+        shared=assembly.shared,
     )
 
 
@@ -252,7 +250,7 @@ def _abreast(subject: Subject, rows: int, seconds: float, told: Told) -> tuple[l
         engine=assembly.engine.name,
         model=assembly.model,
         signature=assembly.signature,
-        sizes={count: msgspec.structs.replace(assembly.verdict, rows=count).sizes for count in batches},
+        sizes={count: assembly.verdict.of(count).sizes for count in batches},
         batches=batches,
     )
     return run_abreast(stage, cores(), seconds, lambda part, words: told(0.45 + 0.55 * part, words))

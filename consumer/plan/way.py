@@ -56,7 +56,7 @@ class Way:
 
     def __init__(self, assembly: Assembly, rows: int) -> None:
         self._timed: list[_Timed] = []
-        verdict = msgspec.structs.replace(assembly.verdict, rows=rows)
+        verdict = assembly.verdict.of(rows)
         self.enricher: Enriching = msgspec.structs.replace(assembly, verdict=verdict).enrichers(self._watch)()
 
     @property
