@@ -38,12 +38,14 @@ class Formats(msgspec.Struct, frozen=True):
         writer: of enriched records.
         schema: of enriched records; None for json, which has none.
         selector: reads what the filter looks at; None where there is none.
+        event: what events are read as, where they have a schema that is known at the start.
     """
 
     reader: Reader
     writer: Writer
     schema: Schema | None
     selector: Reader | None = None
+    event: Schema | None = None
 
 
 def open_formats(
@@ -83,13 +85,13 @@ def open_formats(
         if target is not None:
             schema = target.derived(answers)
             writer = target.writer(_lead(spec, schema, registry), predictions, answers)
-            return Formats(reader, writer, schema, selector)
+            return Formats(reader, writer, schema, selector, event)
         json_writer = _json_writer(spec, reader, predictions)
         if spec.output_format == "json":
-            return Formats(reader, json_writer, None, selector)
+            return Formats(reader, json_writer, None, selector, event)
         known = event if spec.input.format == "json_schema" else None
         schema = derive(known, spec.output.layout, spec.output.field, answers)
-        return Formats(reader, FramedWriter(_lead(spec, schema, registry), json_writer), schema, selector)
+        return Formats(reader, FramedWriter(_lead(spec, schema, registry), json_writer), schema, selector, event)
 
 
 def _json_writer(spec: Pipeline, reader: Reader, predictions: Predictions) -> Writer:
@@ -124,7 +126,7 @@ def _event_schema(file: PipelineFile, registry: Registry | None) -> Schema | Non
     if kind is None:
         return None
     if file.schema is not None:
-        return Schema(kind, _text(spec.input.format, file.schema))
+        return schema_of(spec, file.schema)
     if registry is None:
         return None
     subject = subject_of(spec.input.topic)
@@ -138,12 +140,18 @@ def _event_schema(file: PipelineFile, registry: Registry | None) -> Schema | Non
     return schema
 
 
-def _text(name: str, content: bytes) -> str:
+def schema_of(spec: Pipeline, content: bytes) -> Schema:
+    """Return the schema in a file, of a format that has schemas.
+
+    Raises:
+        RefusedError: a package is missing.
+    """
+    name = spec.input.format
     if name != "protobuf":
-        return content.decode("utf-8", "replace")
+        return Schema(_KINDS[name], content.decode("utf-8", "replace"))
     from consumer.records.protobuf_schema import from_file  # noqa: PLC0415
 
-    return from_file(content)
+    return Schema(_KINDS[name], from_file(content))
 
 
 def _dialect(name: str, event: Schema | None, rules: Rules) -> Dialect:

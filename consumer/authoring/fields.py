@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 import orjson
 
+from consumer.authoring.names import joined
 from consumer.exits import PipelineError
 from consumer.pipeline.paths import parse
 
@@ -147,7 +148,7 @@ def look_at_fields(lines: Iterable[bytes], name: str, limit: int) -> list[Field]
 
 def _flat(event: Mapping[str, Any], before: str, depth: int = 1) -> Iterator[tuple[str, Any]]:
     for name, value in event.items():
-        path = _joined(before, name)
+        path = joined(before, name)
         if isinstance(value, dict) and value and depth < _DEEPEST:
             yield from _flat(value, path, depth + 1)
         elif isinstance(value, list) and value and isinstance(value[0], dict) and depth < _DEEPEST:
@@ -162,13 +163,6 @@ def _can_be_named(path: str) -> bool:
         return bool(parse(path))
     except ValueError:
         return False
-
-
-def _joined(before: str, name: str) -> str:
-    plain = name and not set(name) & set('.[]"\\') and not name.startswith("@")
-    if plain:
-        return f"{before}.{name}" if before else name
-    return f'{before}["{name}"]'
 
 
 def _take(field: Field, value: Any) -> None:  # noqa: ANN401

@@ -8,7 +8,9 @@ from typing import Final
 import msgspec
 
 from consumer.assembly import fit
+from consumer.authoring.shape import strangers
 from consumer.exits import ExitCode, PipelineError, RefusedError
+from consumer.formats import schema_of
 from consumer.kafka import registry
 from consumer.kafka.settings import refused_settings
 from consumer.kafka.values import refused_values
@@ -89,6 +91,8 @@ def report(path: Path, environment: Mapping[str, str]) -> Report:
         findings += _unread(found.path.parent / found.model.path)
     code = ExitCode.PIPELINE if findings else ExitCode.DONE
     misfits = [] if found.model is None else _misfits(found, found.model)
+    if found.spec is not None:
+        misfits += _strangers(found.spec, found.schema)
     findings += misfits
     return Report(found.source, findings, ExitCode.REFUSED if misfits and code is ExitCode.DONE else code)
 
@@ -98,6 +102,16 @@ def _settings(spec: Pipeline, known: set[Where]) -> list[Finding]:
     found = [one for one in (*refused_settings(spec), *registry.refused_settings(spec)) if one.path not in known]
     told = known | {one.path for one in found}
     return found + [one for one in refused_values(spec) if one.path not in told]
+
+
+def _strangers(spec: Pipeline, schema: bytes | None) -> list[Finding]:
+    """Find fields that no event can have: all are written with the schema of the file, where there is no registry."""
+    if schema is None or spec.registry or spec.input.format not in ("avro", "protobuf"):
+        return []
+    try:
+        return strangers(spec, schema_of(spec, schema))
+    except RefusedError:  # a package is missing, which whoever reads events says
+        return []
 
 
 def _misfits(found: Examined, model: Model) -> list[Finding]:

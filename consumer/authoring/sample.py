@@ -10,6 +10,8 @@ import numpy as np
 import orjson
 
 from consumer.assembly import Assembly
+from consumer.authoring.names import Names
+from consumer.authoring.shape import read_fields
 from consumer.model.tensors import Array
 from consumer.pipeline.contradictions import each_feature
 from consumer.pipeline.features import (
@@ -24,6 +26,7 @@ from consumer.pipeline.findings import Finding, Path
 from consumer.pipeline.paths import is_part
 from consumer.pipeline.vocabulary import keys
 from consumer.records.parts import Parts
+from consumer.records.translated import Translated
 from consumer.types import DeadLetter, Event, Filtered, outcome
 
 _ROWS: Final = 256
@@ -119,6 +122,8 @@ class _Look:
         fields = assembly.plan.fields
         self._parts = Parts({field: accepts for field, accepts in fields.items() if is_part(field)})
         self._values: dict[str, list[Any]] = {field: [] for field in fields}
+        self._names = Names()
+        self._filter: Counter[str] = Counter()
         self._ends: Counter[str] = Counter()
         self._sizes: Counter[str] = Counter()
         self._events = 0
@@ -136,7 +141,22 @@ class _Look:
                 known = self._dead.setdefault((cause.stage, cause.code, cause.field), [0, place, cause.message])
                 known[0] += 1
         self._events += len(events)
+        self._look_for(events)
         self._columns([result.event for result in results if not isinstance(result, Filtered)])
+
+    def _look_for(self, events: Sequence[Event]) -> None:
+        """Keep which fields there are, and how often those of the filter are there and not null."""
+        reader, selector = self._assembly.formats.reader, self._assembly.formats.selector
+        values = [event.value() for event in events]
+        for row in reader.read(values)[0] if self._assembly.file.spec.input.format != "json" else values:
+            text = row.text if isinstance(row, Translated) else row
+            try:
+                self._names.add(orjson.loads(text) if isinstance(text, bytes) else None)
+            except orjson.JSONDecodeError:  # a dead letter, which is told
+                continue
+        if selector is not None:
+            for field, column in selector.columns(selector.read(values)[0]).items():
+                self._filter[field] += sum(value is not None for value in column)
 
     def _columns(self, events: Sequence[Event]) -> None:
         """Keep what the fields hold, and how much of the tensors lies at their ends."""
@@ -165,14 +185,36 @@ class _Look:
             filtered=dict(self._became),
             dead_letters=dead,
             fields=[_seen(field, values) for field, values in self._values.items() if values],
-            warnings=[*self._warnings(), *self._saturated()],
+            warnings=[*self._absent(), *self._unasked(), *self._warnings(), *self._saturated()],
         )
+
+    def _absent(self) -> Iterator[Finding]:
+        """Find fields that no event has: most likely they are called otherwise."""
+        if self._names.full or not self._names:
+            return
+        for path, field in read_fields(self._assembly.file.spec):
+            if not self._names.has(field):
+                stands_in = _instead(path, self._assembly)
+                yield Finding(path, f"no event has a field `{field}`{stands_in}", self._names.hint(field))
+
+    def _unasked(self) -> Iterator[Finding]:
+        """Find what a filter does that nobody writes one for."""
+        when: Path = ("when",)
+        for field, count in self._filter.items():
+            if not count and self._names.has(field):
+                yield Finding(when, f"`{field}` is null in all events")
+        if self._events and self._became.total() == self._events:
+            yield Finding(when, "no event is for the model", "explain one of them")
 
     def _warnings(self) -> Iterator[Finding]:
         for path, feature in each_feature(self._assembly.file.spec.model):
             for field in fields_of(feature):
-                if values := self._values.get(field, []):
+                if (values := self._values.get(field, [])) and self._is_known(field):
                     yield from (Finding(path, words) for words in _words(feature, field, values))
+
+    def _is_known(self, field: str) -> bool:
+        """Return whether there is more to say of a field than that no event has it."""
+        return is_part(field) or self._names.full or not self._names or self._names.has(field)
 
     def _saturated(self) -> Iterator[Finding]:
         for name, ends in self._ends.items():
@@ -181,6 +223,14 @@ class _Look:
                 tensor = self._assembly.signature.inputs[name]
                 path: Path = ("model", "inputs", name)
                 yield Finding(path, f"{share:.2%} of the values lie at the ends of what {tensor} can hold")
+
+
+def _instead(path: Path, assembly: Assembly) -> str:
+    """Say what becomes of events without the field that is read there."""
+    feature = dict(each_feature(assembly.file.spec.model)).get(path)
+    if feature is None or isinstance(feature, PresentFeature):
+        return ""
+    return f": {_then(feature)}"
 
 
 def _words(feature: Feature, field: str, values: Sequence[Any]) -> Iterator[str]:

@@ -11,8 +11,9 @@ import msgspec
 import orjson
 
 from consumer.assembly import Assembly, assemble
-from consumer.authoring.report import Report, UnreadableError, report
+from consumer.authoring.report import Report, Told, UnreadableError, report
 from consumer.authoring.sample import Fallen, Sample, Seen, look_at
+from consumer.authoring.shape import strangers
 from consumer.cli.options import load_pipeline, pipeline_argument
 from consumer.cli.streams import opened
 from consumer.exits import ExitCode, OnelaneError, PipelineError, RefusedError
@@ -36,7 +37,7 @@ _SAMPLE = 10_000
 @click.option(
     "--limit", type=click.IntRange(min=1), default=_SAMPLE, show_default=True, help="With --sample: how many."
 )
-@click.option("--strict", is_flag=True, help="With --sample: end with 5 for a dead letter or a warning too.")
+@click.option("--strict", is_flag=True, help="End with 5 for a dead letter of the sample or a warning too.")
 @click.option("--json", "as_json", is_flag=True, help="Tell it for programs.")
 def command(pipeline: Path, events: Path | None, limit: int, *, strict: bool, as_json: bool) -> None:
     """Check a pipeline file, its mapping against the model, and a sample of events if there is one.
@@ -45,25 +46,56 @@ def command(pipeline: Path, events: Path | None, limit: int, *, strict: bool, as
     """
     found = _report(pipeline, as_json=as_json)
     if found.findings and not as_json:
-        raise _error(found.code, found.source.report(found.findings))
-    assembly, sample = None, None
+        raise _error(found)
+    looked = _Looked()
     if not found.findings:
         try:
-            assembly = assemble(load_pipeline(pipeline), CheckingRegistry)
-            sample = None if events is None else _look(assembly, events, limit)
-        except RefusedError as error:
+            _look_closer(looked, pipeline, events, limit)
+        except OnelaneError as error:
             if not as_json:
                 raise
-            found.code = error.code
-            found.findings.append(Finding((), str(error)))
+            _add(found, error.code, str(error))
+    if looked.sample is not None and _is_hopeless(looked.sample):
+        _add(found, ExitCode.REFUSED, f"all {looked.sample.events:,} events of the sample would be dead letters")
     if as_json:
-        click.echo(orjson.dumps(_json(found, assembly, sample), option=orjson.OPT_INDENT_2))
-    elif assembly is not None:
-        _tell(pipeline, found, assembly, sample, events)
-    if found.findings:
+        click.echo(orjson.dumps(_json(found, looked), option=orjson.OPT_INDENT_2))
+    elif looked.assembly is not None:
+        _tell(pipeline, looked.assembly, looked.sample, events, len(looked.warnings))
+        for warning in found.told(looked.warnings, "warning"):
+            click.echo(_warned(warning))
+    _end(found, looked, strict=strict, as_json=as_json)
+
+
+class _Looked(msgspec.Struct):
+    """What was seen of a pipeline file that is fine."""
+
+    assembly: Assembly | None = None
+    sample: Sample | None = None
+    warnings: list[Finding] = []
+
+
+def _look_closer(looked: _Looked, pipeline: Path, events: Path | None, limit: int) -> None:
+    """Open the model, and look at the sample."""
+    looked.assembly = assemble(load_pipeline(pipeline), CheckingRegistry)
+    looked.warnings += _strange(looked.assembly)
+    if events is not None:
+        looked.sample = _look(looked.assembly, events, limit)
+        looked.warnings += looked.sample.warnings
+
+
+def _add(found: Report, code: ExitCode, words: str) -> None:
+    found.code = code
+    found.findings.append(Finding((), words))
+
+
+def _end(found: Report, looked: _Looked, *, strict: bool, as_json: bool) -> None:
+    if found.findings and as_json:
         raise click.exceptions.Exit(found.code)
-    if strict and sample is not None and (sample.warnings or sample.dead_letters):
-        raise RefusedError(f"{len(sample.warnings)} warnings, {_dead(sample)} dead letters")
+    if found.findings:
+        raise _error(found)
+    dead = 0 if looked.sample is None else _dead(looked.sample)
+    if strict and (looked.warnings or dead):
+        raise RefusedError(f"{len(looked.warnings)} warnings, {dead} dead letters")
 
 
 def _report(pipeline: Path, *, as_json: bool) -> Report:
@@ -77,8 +109,9 @@ def _report(pipeline: Path, *, as_json: bool) -> Report:
         raise click.exceptions.Exit(error.code) from None
 
 
-def _error(code: ExitCode, words: str) -> OnelaneError:
-    return PipelineError(words) if code is ExitCode.PIPELINE else RefusedError(words)
+def _error(found: Report) -> OnelaneError:
+    words = found.source.report(found.findings)
+    return PipelineError(words) if found.code is ExitCode.PIPELINE else RefusedError(words)
 
 
 def _look(assembly: Assembly, path: Path, limit: int) -> Sample:
@@ -86,9 +119,22 @@ def _look(assembly: Assembly, path: Path, limit: int) -> Sample:
     with opened(path) as (lines, _, _):
         source = Lines(lines, str(path), form)
         try:
-            return look_at(itertools.islice(_each(source), limit), assembly)
+            sample = look_at(itertools.islice(_each(source), limit), assembly)
         except NotYetError as error:
             raise RefusedError(f"{path} can't be looked at: {error}") from None
+    if not sample.events:
+        raise PipelineError(f"{path}: no events")
+    return sample
+
+
+def _is_hopeless(sample: Sample) -> bool:
+    return not sample.enriched and not sum(sample.filtered.values())
+
+
+def _strange(assembly: Assembly) -> list[Finding]:
+    """Find fields that the events' schema of a registry lacks: a later schema may have them."""
+    spec, schema = assembly.file.spec, assembly.formats.event
+    return strangers(spec, schema) if schema is not None and spec.registry else []
 
 
 def _each(source: Lines) -> Iterator[Event]:
@@ -100,9 +146,10 @@ def _dead(sample: Sample) -> int:
     return sum(one.count for one in sample.dead_letters)
 
 
-def _json(found: Report, assembly: Assembly | None, sample: Sample | None) -> dict[str, Any]:
-    warnings = [] if sample is None else found.told(sample.warnings, "warning")
-    told: dict[str, Any] = {"findings": msgspec.to_builtins([*found.told(found.findings, "error"), *warnings])}
+def _json(found: Report, looked: _Looked) -> dict[str, Any]:
+    assembly, sample = looked.assembly, looked.sample
+    findings = [*found.told(found.findings, "error"), *found.told(looked.warnings, "warning")]
+    told: dict[str, Any] = {"findings": msgspec.to_builtins(findings)}
     if assembly is not None:
         verdict = assembly.verdict
         told["model"] = {
@@ -124,10 +171,11 @@ def _json(found: Report, assembly: Assembly | None, sample: Sample | None) -> di
     return told
 
 
-def _tell(pipeline: Path, found: Report, assembly: Assembly, sample: Sample | None, events: Path | None) -> None:
+def _tell(pipeline: Path, assembly: Assembly, sample: Sample | None, events: Path | None, warnings: int) -> None:
     verdict, spec = assembly.verdict, assembly.file.spec
     how = "in batches" if verdict.batched else f"row by row, since {verdict.why}"
-    click.echo(f"{pipeline}: fine")
+    but = "" if not warnings else ", 1 warning" if warnings == 1 else f", {warnings} warnings"
+    click.echo(f"{pipeline}: fine{but}")
     click.echo(f"model     {assembly.model.label}, {assembly.engine.name} {assembly.engine.version}, {how}")
     click.echo(
         f"batch     up to {verdict.rows} rows ({assembly.rule.full}), {1e6 * verdict.row_seconds:.3g} us a row"
@@ -149,8 +197,11 @@ def _tell(pipeline: Path, found: Report, assembly: Assembly, sample: Sample | No
         click.echo(f"dead      {_fallen(one)}")
     for seen in sample.fields:
         click.echo(f"field     {_seen(seen)}")
-    for warning in found.told(sample.warnings, "warning"):
-        click.echo(f"{warning.path}:{warning.line}:{warning.column}: warning: {warning.field}: {warning.message}")
+
+
+def _warned(one: Told) -> str:
+    hint = f"; {one.hint}" if one.hint else ""
+    return f"{one.path}:{one.line}:{one.column}: warning: {one.field}: {one.message}{hint}"
 
 
 def _fallen(one: Fallen) -> str:

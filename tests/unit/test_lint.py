@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 from ruamel.yaml import YAML
 
+from consumer.authoring.shape import strangers
 from consumer.exits import ExitCode
+from consumer.records.schemas import Schema
 from tests.support.command import ROOT, onelane
 from tests.support.flights import FLIGHTS, flight_values, flights_beside
-from tests.support.pipelines import changed
+from tests.support.pipelines import changed, loaded
 
 PIPELINES = sorted(path for path in (ROOT / "examples").rglob("*.yaml") if ".case." not in path.name)
 SCHEMA = ROOT / "schemas" / "pipeline.schema.json"
@@ -186,6 +189,114 @@ def test_a_sample_for_people_and_a_strict_one(tmp_path: Path) -> None:
     assert strict.returncode == ExitCode.REFUSED
     assert strict.stderr.decode().endswith("warnings, 3 dead letters\n")
     assert onelane("lint", path, "--sample", events, "--limit", "5", "--strict").stdout.count(b"dead      ") == 0
+
+
+def test_a_field_that_no_event_has_comes_with_the_nearest_that_they_have(tmp_path: Path) -> None:
+    """Of features, of the filter and of what is kept; cases and objects around it are seen through."""
+    path = edited(
+        tmp_path,
+        ("{field: dep_delay, kind: number, missing: 0,", "{field: Dep_Delay, kind: number, missing: 0,"),
+        ("{field: weekend, kind: boolean}", "{field: weekend, kind: boolean, missing: false}"),
+        ("field: carrier,", "field: airline,"),
+        ("layout: merge, field: delay", "layout: only, field: delay, keep: [idd]"),
+    )
+    path.write_text(path.read_text() + "when: distanc == null or 'x' in tag\n")
+    flights = [{**orjson.loads(value), "of": {"airline": "AA"}, "tag": None} for value in flight_values()[:30]]
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(b"\n".join(orjson.dumps({**one, "weekend": None}) for one in flights))
+    told = {one["field"]: (one["message"], one["hint"]) for one in linted(path, "--sample", events)["findings"]}
+    assert told["model.inputs.features[0]"] == ("no event has a field `Dep_Delay`: 0.0 stands in",
+                                               "did you mean `dep_delay`?")  # fmt: skip
+    assert told["model.inputs.carrier"][1] == "did you mean `of.airline`?"
+    assert told["output.keep[0]"] == ("no event has a field `idd`", "did you mean `id`?")
+    assert told["when"] == ("`tag` is null in all events", "")
+    assert (
+        told["model.inputs.features[4]"][0] == "`weekend` is absent or null in 100.00% of the events: false stands in"
+    )
+    lines = onelane("lint", path, "--sample", events).stdout.decode().splitlines()
+    assert lines[0] == f"{path}: fine, {len(told) + 1} warnings"
+    assert any(
+        line.endswith(":1: warning: when: no event has a field `distanc`; did you mean `distance`?") for line in lines
+    )
+
+
+def test_a_filter_that_no_event_passes_is_worth_a_word(tmp_path: Path) -> None:
+    """Nothing else would tell."""
+    path = edited(tmp_path)
+    path.write_text(path.read_text() + "when: distance > 100000\n")
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(b"\n".join(SAMPLE[:10]))
+    (one,) = linted(path, "--sample", events)["findings"]
+    assert (one["field"], one["severity"], one["message"]) == ("when", "warning", "no event is for the model")
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "code"),
+    [
+        (b"", "events.jsonl: no events", ExitCode.PIPELINE),
+        (b"\n\n", "events.jsonl: no events", ExitCode.PIPELINE),
+        (b"id,distance\n1,2\n", "all 2 events of the sample would be dead letters", ExitCode.REFUSED),
+    ],
+)
+def test_a_sample_that_says_nothing_is_a_finding(content: bytes, words: str, code: ExitCode, tmp_path: Path) -> None:
+    """Neither an empty one nor one of which nothing is left passes for a check."""
+    path = edited(tmp_path)
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(content)
+    found = linted(path, "--sample", events)
+    assert found["code"] == code
+    assert [one["message"].endswith(words) for one in found["findings"]] == [True]
+    done = onelane("lint", path, "--sample", events)
+    assert (done.returncode, words in done.stderr.decode()) == (code, True)
+
+
+@pytest.mark.parametrize("schema", ["flights.avsc", "flights.proto"])
+def test_fields_are_held_to_a_schema_file(schema: str, tmp_path: Path) -> None:
+    """One that it lacks can be in no event; the filter's too."""
+    name = {"flights.avsc": "avro", "flights.proto": "protobuf"}[schema]
+    path = edited(
+        tmp_path,
+        ("format: json,", f"format: {name}, schema: {FLIGHTS / schema},"),
+        ("field: origin,", "field: orgin,"),
+    )
+    path.write_text(path.read_text() + "when: dest.code == 'JFK' or distance > 5\notherwise: drop\n")
+    found = linted(path)
+    assert found["code"] == ExitCode.REFUSED
+    told = {one["field"]: (one["message"], one["hint"]) for one in found["findings"]}
+    assert told["model.inputs.origin"] == ("the schema of events has no field `orgin`", "did you mean `origin`?")
+    assert told["when"][0] == "the schema of events has no field `dest.code`"
+    assert len(told) == 2
+
+
+AVRO = """{"type": "record", "name": "Order", "fields": [
+  {"name": "user", "type": ["null", {"type": "record", "name": "User", "fields": [
+     {"name": "country", "type": "string"}, {"name": "friend", "type": ["null", "User"]}]}]},
+  {"name": "items", "type": {"type": "array", "items": {"type": "record", "name": "Item", "fields": [
+     {"name": "price", "type": "double"}, {"name": "tags", "type": {"type": "array", "items": "string"}}]}}},
+  {"name": "more", "type": {"type": "map", "values": "long"}}]}"""
+PROTO = """syntax = "proto3"; import "google/protobuf/timestamp.proto";
+message Order { message User { string country = 1; User friend = 2; }
+  message Item { double price = 1; repeated string tags = 2; }
+  User user = 1; repeated Item items = 2; map<string, int64> more = 3; google.protobuf.Timestamp at = 4; }"""
+JSON = """{"properties": {"user": {"properties": {"country": {}, "friend": {"$ref": "#/properties/user"}}},
+  "items": {"items": {"properties": {"price": {}, "tags": {"items": {"type": "string"}}}}},
+  "more": {"type": "object"}, "either": {"anyOf": [{}]}}}"""
+
+
+@pytest.mark.parametrize(("kind", "text"), [("AVRO", AVRO), ("PROTOBUF", PROTO), ("JSON", JSON)])
+def test_a_schema_is_followed_into_what_it_holds(kind: str, text: str, tmp_path: Path) -> None:
+    """Records, lists, unions and what holds itself; what may be anything is taken for granted."""
+    there = ["user.country", "user.friend.friend.country", "items[3].price", "items[0].tags[1]", "more.x"]
+    lacking = ["usr", "user.contry", "items[0].cost"]
+    entries = "".join(f"      - {{field: '{field}', kind: number}}\n" for field in (*there, *lacking))
+    spec = loaded(tmp_path, changed("      - {field: n, kind: number}\n", entries)).spec
+    spec = msgspec.structs.replace(spec, input=msgspec.structs.replace(spec.input, format=kind.lower()))
+    found = {one.path[-1]: (one.message, one.hint) for one in strangers(spec, Schema(kind, text))}
+    assert [found[len(there) + place][0].split("`")[1] for place in range(3)] == lacking
+    assert found[5][1] == "did you mean `user`?"
+    assert found[6][1] == "did you mean `user.country`?"
+    assert found[7][1].startswith("there are `items[0].price`, `items[0].tags`")
+    assert set(found) - {5, 6, 7} == {8, 9}  # `c` and `t` of the stand-in
 
 
 def test_odd_numbers_are_worth_a_word(tmp_path: Path) -> None:
