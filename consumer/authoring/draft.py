@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -89,8 +89,12 @@ def _free(name: str, files: Mapping[str, str]) -> str:
     return next(file for file in itertools.chain((f"{name}.txt",), numbered) if file.lower() not in taken)
 
 
-def _unused(fields: Sequence[str]) -> list[str]:
-    return [f"  # not read: {', '.join(map(_printable, fields))}"] if fields else []
+def _unused(fields: Mapping[str, str]) -> list[str]:
+    """Say which fields are left out and why, a line a reason."""
+    by_reason: dict[str, list[str]] = {}
+    for field, why in fields.items():
+        by_reason.setdefault(why, []).append(_printable(field))
+    return [f"  # not read, since {_printable(why)}: {', '.join(names)}" for why, names in by_reason.items()]
 
 
 def _mapping(spec: Mapping[str, Any]) -> str:

@@ -1,8 +1,10 @@
 """What the fields of JSON events hold: types, absences, values."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,6 +22,8 @@ _LONG_TEXT: Final = 24
 # Of a field's values: a sample of real events has broken ones in it.
 _NEARLY: Final = 0.9
 _RARE: Final = 0.05
+# Days and times as people write them, in whatever order.
+_DATED: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T,].*)?")
 
 
 class Field(msgspec.Struct):
@@ -36,7 +40,8 @@ class Field(msgspec.Struct):
         squares: sum of their squares.
         lowest: of its numbers.
         highest: of its numbers.
-        times: how many of its texts are RFC 3339 times.
+        times: how many of its texts are RFC 3339 times, as features of that kind read them.
+        dates: how many of its texts are other times.
         letters: characters of all its texts.
         lengths: of its lists of numbers.
         example: a text.
@@ -53,6 +58,7 @@ class Field(msgspec.Struct):
     lowest: float = math.inf
     highest: float = -math.inf
     times: int = 0
+    dates: int = 0
     letters: int = 0
     lengths: Counter[int] = msgspec.field(default_factory=Counter)
     example: str = ""
@@ -60,7 +66,7 @@ class Field(msgspec.Struct):
     @property
     def kind(self) -> str:
         """What nearly all its values are: number, boolean, text or list; mixed where they are not of one type."""
-        kind, count = self.types.most_common(1)[0]
+        kind, count = next(iter(self.types.most_common(1)), ("null", 0))
         return kind if count >= _NEARLY * self.present else "mixed"
 
     @property
@@ -90,9 +96,16 @@ class Field(msgspec.Struct):
         return self.kind == "text" and self.times >= _NEARLY * self.types["text"]
 
     @property
+    def is_date(self) -> bool:
+        """Whether nearly all its texts are times, but not such as features read."""
+        return self.kind == "text" and not self.is_time and self.times + self.dates >= _NEARLY * self.types["text"]
+
+    @property
     def is_identifier(self) -> bool:
         """Whether it tells events apart, rather than saying anything of them."""
-        if self.kind not in ("number", "text") or (self.kind == "number" and not self.integers) or self.is_time:
+        if self.kind not in ("number", "text") or (self.kind == "number" and not self.integers):
+            return False
+        if self.is_time or self.is_date:
             return False
         every = self.many or (self.present > 1 and len(self.values) == self.present)
         named = self.path.lower().rpartition(".")[2]
@@ -108,42 +121,85 @@ class Field(msgspec.Struct):
     @property
     def is_long(self) -> bool:
         """Whether its texts are sentences or contents, not names."""
-        return self.kind == "text" and not self.is_time and self.letters / self.present > _LONG_TEXT
+        text = self.kind == "text" and not (self.is_time or self.is_date)
+        return text and self.letters / self.present > _LONG_TEXT
 
     @property
     def is_category(self) -> bool:
         """Whether it has few enough texts to be counted."""
-        return self.kind == "text" and not (self.many or self.is_time or self.is_long or self.is_identifier)
+        if self.kind != "text" or self.many:
+            return False
+        return not (self.is_time or self.is_date or self.is_long or self.is_identifier)
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether it is a list of numbers, nearly always there and of one length: no other can stand in for it."""
+        return max(self.lengths.values(), default=0) >= _NEARLY * self.events
+
+    @property
+    def is_rare(self) -> bool:
+        """Whether it is absent or null in nearly all events."""
+        return self.present <= _RARE * self.events
 
 
-def look_at_fields(lines: Iterable[bytes], name: str, limit: int) -> list[Field]:
-    """Look at the fields of JSON events, in the order in which they come.
+class Look(msgspec.Struct):
+    """What was seen of a sample.
+
+    Attributes:
+        fields: in the order in which they come, rare ones too.
+        names: that events have at their top, whatever they hold.
+        events: how many there are.
+        bad: how many lines are no events.
+        first_bad: place of the first of these and what is wrong with it.
+    """
+
+    fields: list[Field]
+    names: set[str]
+    events: int = 0
+    bad: int = 0
+    first_bad: str = ""
+
+
+def look_at_fields(lines: Iterable[bytes], name: str, limit: int) -> Look:
+    """Look at the fields of JSON events.
 
     Raises:
-        PipelineError: a line is no JSON object, or there is none; names file and line.
+        PipelineError: no line is an event; names file and line of the first that is none.
     """
     fields: dict[str, Field] = {}
-    count = 0
+    look = Look([], set())
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            event = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise PipelineError(f"{name}:{number}: not JSON: {error}") from None
-        if not isinstance(event, dict):
-            raise PipelineError(f"{name}:{number}: an event is a JSON object, not {_word(event)}")
-        count += 1
+            event = _event(line)
+        except ValueError as error:
+            look.bad += 1
+            look.first_bad = look.first_bad or f"{name}:{number}: {error}"
+            continue
+        look.events += 1
+        look.names |= event.keys()
         for path, value in _flat(event, ""):
-            if value is not None and _can_be_named(path):
+            if _can_be_named(path):
                 _take(fields.setdefault(path, Field(path)), value)
-        if count == limit:
+        if look.events == limit:
             break
-    if not count:
-        raise PipelineError(f"{name}: no events")
+    if not look.events:
+        raise PipelineError(look.first_bad or f"{name}: no events")
     for field in fields.values():
-        field.events = count
-    return [field for field in fields.values() if field.present > _RARE * count]
+        field.events = look.events
+    look.fields = list(fields.values())
+    return look
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    try:
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from None
+    if not isinstance(event, dict):
+        raise ValueError(f"an event is a JSON object, not {_word(event)}")  # noqa: TRY004 - a line's fault
+    return event
 
 
 def _flat(event: Mapping[str, Any], before: str, depth: int = 1) -> Iterator[tuple[str, Any]]:
@@ -151,7 +207,7 @@ def _flat(event: Mapping[str, Any], before: str, depth: int = 1) -> Iterator[tup
         path = joined(before, name)
         if isinstance(value, dict) and value and depth < _DEEPEST:
             yield from _flat(value, path, depth + 1)
-        elif isinstance(value, list) and value and isinstance(value[0], dict) and depth < _DEEPEST:
+        elif isinstance(value, list) and value and isinstance(value[0], dict) and value[0] and depth < _DEEPEST:
             yield from _flat(value[0], f"{path}[0]", depth + 1)
         else:
             yield path, value
@@ -166,6 +222,8 @@ def _can_be_named(path: str) -> bool:
 
 
 def _take(field: Field, value: Any) -> None:  # noqa: ANN401
+    if value is None:
+        return
     kind = _word(value)
     field.types[kind] += 1
     if kind == "number":
@@ -175,7 +233,9 @@ def _take(field: Field, value: Any) -> None:  # noqa: ANN401
         field.integers = field.integers and float(value).is_integer()
     elif kind == "text":
         field.letters += len(value)
-        field.times += _is_time(value)
+        is_time = _is_time(value)
+        field.times += is_time
+        field.dates += not is_time and _DATED.fullmatch(value) is not None
         field.example = field.example or value
     elif kind == "list" and value and all(map(_is_number, value)):
         field.lengths[len(value)] += 1
@@ -191,13 +251,11 @@ def _is_number(value: object) -> bool:
 
 
 def _is_time(text: str) -> bool:
-    if len(text) < len("2026-01-01T00:00") or not text[:4].isdigit():
-        return False
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+    """Return whether features take a text for a time: the same function reads it."""
+    with suppress(msgspec.ValidationError):
+        msgspec.convert(text, datetime)
+        return True
+    return False
 
 
 def _word(value: object) -> str:

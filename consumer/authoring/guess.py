@@ -44,7 +44,7 @@ def column(field: Field, tensor: Tensor) -> Guess:
         entries = sorted(map(str, field.values))
         why = "the order of the entries must be that of the training"
         return Guess({"field": field.path, "kind": "category", "vocabulary": entries, "unknown": 0}, why, 1, entries)
-    if field.lengths:
+    if field.is_vector:
         return _numbers(field, tensor)
     if field.kind == "boolean":
         return Guess({"field": field.path, "kind": "boolean", **_missing(field, value=False)}, _absent(field))
@@ -83,14 +83,19 @@ def is_index(tensor: Tensor) -> bool:
 
 def time_part(field: Field, part: str) -> Guess:
     """Return a part of a time."""
-    return Guess({"field": field.path, "kind": "time", "part": part, "zone": "UTC"}, "which part, and in which zone")
+    spec = {"field": field.path, "kind": "time", "part": part, "zone": "UTC", **_missing(field, value=0)}
+    return Guess(spec, "; ".join(filter(None, ("which part, and in which zone", _absent(field)))))
 
 
 def one_hot(field: Field) -> Guess:
     """Return a category as a column for each entry."""
     entries = sorted(map(str, field.values))
-    spec = {"field": field.path, "kind": "category", "vocabulary": entries, "one_hot": True}
-    return Guess(spec, "the order of the entries must be that of the training", len(entries), entries)
+    spec: dict[str, Any] = {"field": field.path, "kind": "category", "vocabulary": entries, "one_hot": True}
+    why = "the order of the entries must be that of the training"
+    if field.missing:
+        spec["missing"] = str(field.values.most_common(1)[0][0])
+        why += f"; {_absent(field)}, where the most frequent stands in"
+    return Guess(spec, why, len(entries), entries)
 
 
 def _numbers(field: Field, tensor: Tensor) -> Guess:

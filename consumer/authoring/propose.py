@@ -10,6 +10,7 @@ import numpy as np
 
 from consumer.authoring.fields import Field
 from consumer.authoring.guess import PARTS, Guess, column, is_index, one_hot, sized, time_part
+from consumer.authoring.left import NO_ROOM, why_left
 from consumer.model.file import Signature
 from consumer.model.tensors import Tensor
 from consumer.pipeline.contradictions import RESERVED
@@ -20,6 +21,7 @@ _PICTURE: Final = (3, 4)
 _CHANNELS: Final = (1, 3)
 # Inputs of models that read texts, and which part of the tokens they take.
 _TOKENS: Final = {"mask": ("attention_mask", "mask"), "type_ids": ("token_type_ids", "segment_ids", "type_ids")}
+_READ: Final = ("number", "boolean", "text", "mixed")
 _WIDEST_HOT: Final = 64
 _MASKS: Final = ("presen", "mask", "missing", "absent")
 _KEYS: Final = 0.9
@@ -33,14 +35,14 @@ class Proposal(msgspec.Struct):
         inputs: by tensor, a list of columns or one feature for all of it.
         outputs: by the name they get.
         open: what could not be found out, for a person to fill in.
-        unused: fields that nothing reads.
+        unused: fields that nothing reads, each with why.
         tables: how many indices inputs know.
     """
 
     inputs: dict[str, list[Guess] | Guess]
     outputs: dict[str, Guess]
     open: list[str]
-    unused: list[str]
+    unused: dict[str, str]
     tables: Mapping[str, int]
 
 
@@ -52,8 +54,9 @@ def propose(signature: Signature, fields: Sequence[Field], tables: Mapping[str, 
         fields: of the events, in their order.
         tables: how many indices inputs know, as far as that could be found out.
     """
-    left = [field for field in fields if field.kind in ("number", "boolean", "text", "mixed") or field.lengths]
-    proposal = Proposal({}, dict(_outputs(signature)), [], [], tables)
+    left = [field for field in fields if not field.is_rare and (field.kind in _READ or field.is_vector)]
+    proposal = Proposal({}, dict(_outputs(signature)), [], {}, tables)
+    asked: set[str] = set()
     # Tensors that say by name or shape what they take come first; the widest list of columns gets what is left.
     order = sorted(
         signature.inputs.values(), key=lambda tensor: (not _is_special(tensor), _part(tensor) != "ids", tensor.width)
@@ -62,15 +65,12 @@ def propose(signature: Signature, fields: Sequence[Field], tables: Mapping[str, 
         made = _input(tensor, left, proposal)
         proposal.inputs[tensor.name] = made
         # Whether a field is there may be asked beside what it holds.
-        used = {
-            name
-            for guess in (made if isinstance(made, list) else [made])
-            for name in _read(guess)
-            if guess.spec["kind"] != "present"
-        }
+        guesses = made if isinstance(made, list) else [made]
+        used = {name for guess in guesses for name in _read(guess) if guess.spec["kind"] != "present"}
+        asked |= {name for guess in guesses for name in _read(guess)}
         left = [field for field in left if field.path not in used]
     proposal.inputs = {name: proposal.inputs[name] for name in signature.inputs}
-    proposal.unused = [field.path for field in left]
+    proposal.unused = {field.path: why_left(field) or NO_ROOM for field in fields if field.path not in asked}
     return proposal
 
 
@@ -138,14 +138,14 @@ def _first_text(proposal: Proposal) -> str:
 
 
 def _is_prose(field: Field) -> bool:
-    return field.kind == "text" and not field.is_time and (field.is_long or field.many)
+    return field.kind == "text" and not (field.is_time or field.is_date) and (field.is_long or field.many)
 
 
 def _text(tensor: Tensor, left: Sequence[Field], proposal: Proposal) -> Guess:
     part, first = _part(tensor), _first_text(proposal)
     if part != "ids" and first:
         return Guess({"kind": "text", "of": first, "part": part})
-    texts = [field for field in left if field.kind == "text" and not field.is_time]
+    texts = [field for field in left if field.kind == "text" and not (field.is_time or field.is_date)]
     field = max(texts, key=lambda one: one.letters / one.present)
     most = tensor.shape[1] if tensor.shape[1] > 0 else 128
     proposal.open.append(f"put the model's tokenizer.json beside this file, for `{tensor.name}`")
@@ -171,7 +171,7 @@ def _single(tensor: Tensor, left: Sequence[Field], proposal: Proposal) -> Guess:
 
 
 def _suits(field: Field) -> bool:
-    if field.lengths or (field.kind == "mixed" and not _is_key(field)):
+    if field.is_vector or (field.kind == "mixed" and not _is_key(field)):
         return False
     return field.kind != "text" or field.is_category or field.is_time
 
@@ -201,9 +201,12 @@ def _score(one: str, other: str) -> float:
 
 
 def _columns(tensor: Tensor, left: Sequence[Field], proposal: Proposal) -> list[Guess]:
-    useful = [field for field in left if not (field.is_identifier or field.is_long or field.is_constant)]
+    useful = [field for field in left if field.kind == "mixed" or not why_left(field)]
     if any(word in tensor.name.lower() for word in _MASKS):
         return _present(tensor, useful, proposal)
+    if tensor.width < 0:
+        proposal.open.append(f"convert the model with as many values in {tensor} as it takes: it varies in them")
+        return []
     fields = [field for field in useful if field.kind != "mixed"]
     best: list[Guess] = []
     for columns in _ways(tensor, fields):
@@ -232,7 +235,7 @@ def _present(tensor: Tensor, fields: Sequence[Field], proposal: Proposal) -> lis
 
 def _ways(tensor: Tensor, fields: Sequence[Field]) -> Iterator[list[Guess]]:
     """Return ways to fill a tensor, likeliest first: which kinds of field the model was trained with is not known."""
-    numbers = [field for field in fields if field.kind in ("number", "boolean") or field.lengths]
+    numbers = [field for field in fields if field.kind in ("number", "boolean") or field.is_vector]
     times = [field for field in fields if field.is_time]
     categories = [field for field in fields if field.is_category]
     plain = [column(field, tensor) for field in numbers]

@@ -2,20 +2,24 @@
 
 import os
 import re
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
+from consumer.assembly import assemble
 from consumer.authoring.draft import draft
 from consumer.authoring.fields import look_at_fields
 from consumer.authoring.propose import propose
 from consumer.authoring.report import report
 from consumer.authoring.table import table_sizes
+from consumer.cli.options import load_pipeline
 from consumer.cli.streams import opened
 from consumer.exits import PipelineError, RefusedError
 from consumer.model.engines import find_engine
-from consumer.model.file import open_interpreter, read_model, read_signature, refuse_state
+from consumer.model.file import ModelFile, open_interpreter, read_model, read_signature, refuse_state
 from consumer.model.quiet import engine_words
 
 _EVENTS: Final = 10_000
@@ -49,17 +53,16 @@ def command(
     content = read_model(model)
     interpreter = open_interpreter(engine, content)
     refuse_state(interpreter, content)
-    tensors = read_signature(interpreter, content, signature)
+    tensors = read_signature(interpreter, content, _signature(interpreter, content, signature))
     with opened(sample) as (lines, _, _):
-        fields = look_at_fields(lines, str(sample), _EVENTS)
+        look = look_at_fields(lines, str(sample), _EVENTS)
     called = topic or _plain(sample.name.split(".")[0])
     field = "prediction"
-    taken = {one.path for one in fields}
-    while field in taken:
+    while field in look.names:
         field += "_"
     with engine_words():
         tables = table_sizes(engine, content, tensors)
-    proposal = propose(tensors, fields, tables)
+    proposal = propose(tensors, look.fields, tables)
     path = os.path.relpath(model, target.parent)
     text, files = draft(proposal, name=name or called, topic=called, model=path, field=field, signature=signature)
     beside = {target: text, **{target.parent / file: entries for file, entries in files.items()}}
@@ -72,26 +75,47 @@ def command(
         raise PipelineError(f"{', '.join(there)}: there already; --force writes over it")
     for place, written in beside.items():
         place.write_text(written, encoding="utf-8")
+    if look.bad:
+        lines_are = "1 line is" if look.bad == 1 else f"{look.bad:,} lines are"
+        click.echo(f"{lines_are} no event and left out, the first {look.first_bad}")
     _tell(target, sample, beside, proposal.open)
 
 
+def _signature(interpreter: Any, model: ModelFile, wanted: str | None) -> str | None:  # noqa: ANN401
+    """See that it is said which of several signatures is meant."""
+    names = interpreter.get_signature_list()
+    if wanted is None and len(names) > 1:
+        raise RefusedError(f"model {model.label} has several signatures: say which, --signature {_either(names)}")
+    return wanted
+
+
+def _either(names: Iterable[str]) -> str:
+    return " or ".join(shlex.quote(name) for name in names)
+
+
 def _tell(target: Path, sample: Path, beside: dict[Path, str], left: list[str]) -> None:
-    """Say what was written, whether it is fine, and what comes next."""
-    guesses = beside[target].count("# guess: ")
-    click.echo(f"wrote {', '.join(map(str, beside))}; {guesses} guesses are marked in it")
+    """Say what was written, whether it is fine and runs, and what comes next."""
+    count = beside[target].count("# guess: ")
+    guesses = "1 guess is" if count == 1 else f"{count} guesses are"
+    click.echo(f"wrote {', '.join(map(str, beside))}; {guesses} marked in it")
+    told = "".join(f"\n  {words}" for words in left)
     found = report(target, os.environ)
     if found.findings:
-        told = "".join(f"\n  {words}" for words in left)
         raise RefusedError(f"it is not fine yet:\n{found.source.report(found.findings)}{told}")
+    try:
+        assemble(load_pipeline(target))
+    except RefusedError as error:
+        raise RefusedError(f"it can't run as it is: {error}{told}") from None
     for words in left:
         click.echo(f"to do: {words}")
+    file, events, cases = (shlex.quote(str(path)) for path in (target, sample, target.with_suffix(".case.yaml")))
     click.echo(
         f"""next:
-  onelane lint {target} --sample {sample}     # what would become of these events
-  onelane explain {target} < ONE_EVENT        # what the model is given of one
-  onelane test {target} --record {target.with_suffix(".case.yaml")} --sample {sample} --limit 5
-  onelane enrich {target} --input {sample} --output enriched.jsonl
-  onelane run {target}                        # once the topics are there"""
+  onelane lint {file} --sample {events}     # what would become of these events
+  onelane explain {file} < ONE_EVENT        # what the model is given of one
+  onelane test {file} --record {cases} --sample {events} --limit 5
+  onelane enrich {file} --input {events} --output enriched.jsonl
+  onelane run {file}                        # once the topics are there"""
     )
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from consumer.exits import PipelineError, RefusedError
 from consumer.model.engines import Engine
 from consumer.model.tensors import Tensor
-from consumer.pipeline.findings import nearest
 
 # Operators on resources that outlive a call: https://ai.google.dev/edge/litert/models/ops_variable
 _STATEFUL: Final = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"})
@@ -103,7 +102,7 @@ def read_signature(interpreter: Any, model: ModelFile, wanted: str | None = None
     """
     signatures = interpreter.get_signature_list()
     if wanted is not None and wanted not in signatures:
-        known = nearest(wanted, signatures) if signatures else "it has none: leave `signature` out"
+        known = f"it has {', '.join(signatures)}" if signatures else "it has none: leave `signature` out"
         raise RefusedError(f"model {model.label} has no signature {wanted}; {known}")
     if len(signatures) > 1 and wanted is None:
         names = ", ".join(signatures)

@@ -230,7 +230,7 @@ def test_each_of_several_signatures_can_be_chosen(
 def test_a_signature_that_the_model_has_not_is_told_with_the_nearest(engine: Engine, tmp_path: Path) -> None:
     """Or that it has none to choose from."""
     mapping = ({"x": THREE}, {"y": number("y", 1)})
-    with pytest.raises(RefusedError, match=r"has no signature othr; did you mean `other`\?"):
+    with pytest.raises(RefusedError, match="has no signature othr; it has one, other"):
         assembled(tmp_path, engine, "several_signatures", *mapping, signature="othr")
     with pytest.raises(RefusedError, match="has no signature one; it has none: leave `signature` out"):
         assembled(tmp_path, engine, "no_signature", *mapping, signature="one")

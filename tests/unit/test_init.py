@@ -1,6 +1,8 @@
 """`onelane init`: from a model and a sample of events to a pipeline file that lints clean."""
 
 import gzip
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from tests.support.command import ROOT, onelane
 from tests.support.flights import flight_values
 
 EXAMPLES = ROOT / "examples"
+MODELS = ROOT / "tests" / "models"
 # Model, its example, and how many of the events can be enriched as drafted.
 DRAFTED = [
     ("flights/models/delay", 5219, 5219),
@@ -94,7 +97,7 @@ def test_hostile_names_and_entries_stay_what_they_are() -> None:
         {"x": [Guess({"field": "a.b", "kind": "category", "vocabulary": entries}, "", 1, entries),
                Guess({"field": '["a.b"]', "kind": "category", "vocabulary": entries}, "", 1, entries),
                Guess({"field": "c", "kind": "category", "vocabulary": broken}, "", 1, broken)]},
-        {}, ["check\nname: taken"], ['["u\nname: taken"]', '["v\u2028w"]'], {},
+        {}, ["check\nname: taken"], {'["u\nname: taken"]': "a\nb", '["v\u2028w"]': ""}, {},
     )  # fmt: skip
     text, files = draft(proposal, name="n", topic="t", model="m.tflite", field="p")
     tree = YAML(typ="safe").load(text)
@@ -107,8 +110,8 @@ def test_hostile_names_and_entries_stay_what_they_are() -> None:
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        (b'{"a":1}\n{"a":', ":2: not JSON: "),
-        (b'{"a":1}\n\n[1]\n', ":3: an event is a JSON object, not list"),
+        (b'{"a":', ":1: not JSON: "),
+        (b"\n\n[1]\nx", ":3: an event is a JSON object, not list"),
         (b"\n\n", ": no events"),
         (gzip.compress(b'{"a":1}\n', mtime=0)[:-4], ": broken gzip: "),
     ],
@@ -123,6 +126,108 @@ def test_a_sample_that_is_none_is_told_with_file_and_line(lines: bytes, words: s
     assert done.returncode == ExitCode.PIPELINE
     assert f"onelane: {sample}{words}" in done.stderr.decode()
     assert not target.exists()
+
+
+def drafted(folder: Path, events: list[dict[str, object]], *options: str) -> str:
+    """Draft for the dense model, which takes three numbers; the file's text."""
+    sample = folder / "events.jsonl"
+    sample.write_bytes(b"\n".join(map(orjson.dumps, events)))
+    done = onelane("init", "--model", MODELS / "dense.tflite", "--sample", sample,
+                   "--output", folder / "pipeline.yaml", *options)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return (folder / "pipeline.yaml").read_text()
+
+
+def test_times_are_taken_for_such_where_features_read_them(tmp_path: Path) -> None:
+    """By the same function: others would be dead letters, and so are left out, with a word."""
+    texts = ["2026-01-31T08:{:02}:00Z", "2026-01-31 08:{:02}:00", "2026-01-31T08:{:02}", "2026-01-{}", "{}/01/2026"]
+    events = [{f"t{place}": text.format(row) for place, text in enumerate(texts)} for row in range(10, 31)]
+    text = drafted(tmp_path, [{"a": row, **event} for row, event in enumerate(events)])
+    assert re.findall(r"field: (\w+), kind: time", text) == ["t0", "t1"]
+    assert "  # not read, since they are times, but not RFC 3339 (2026-01-31T08:00:00Z): t2, t3, t4\n" in text
+    sample = orjson.loads(onelane("lint", tmp_path / "pipeline.yaml", "--json", "--sample", tmp_path / "events.jsonl")
+                          .stdout)["sample"]  # fmt: skip
+    assert (sample["events"], sample["enriched"]) == (21, 21)
+
+
+def test_what_is_absent_now_and_then_has_something_that_stands_in(tmp_path: Path) -> None:
+    """Else most of the sample would be dead letters; a list of numbers has nothing, and is left out."""
+    there: list[dict[str, object]] = [
+        {"at": f"2026-01-31T08:00:{row:02}Z", "tag": "ab"[row % 3 > 0], "vector": [1.0, row]} for row in range(20)
+    ]
+    events = [*there, *[dict[str, object].fromkeys(one) for one in there]]
+    text = drafted(tmp_path, events)
+    assert "kind: time, part: hour, zone: UTC, missing: 0}" in text
+    assert "vocabulary: [a, b], one_hot: true, missing: b}" in text
+    assert "always numbers of one length: vector\n" in text
+    sample = orjson.loads(onelane("lint", tmp_path / "pipeline.yaml", "--json", "--sample", tmp_path / "events.jsonl")
+                          .stdout)["sample"]  # fmt: skip
+    assert (sample["events"], sample["enriched"]) == (40, 40)
+
+
+def test_what_is_left_out_is_said_with_the_reason(tmp_path: Path) -> None:
+    """Constants, identifiers, what is hardly there."""
+    events: list[dict[str, object]]
+    events = [{"id": row, "a": row / 3, "b": row / 2, "c": row / 7, "d": row / 5, "same": "x", "none": None,
+               "note": "a long story of an event, number " + str(row), "of": [{}],
+               "": 1, "mixed": row if row % 2 else "x"} for row in range(40)]  # fmt: skip
+    events[3]["rare"] = 1
+    text = drafted(tmp_path, events)
+    reasons = dict(re.findall(r"^  # not read, since (.+): (.+)$", text, re.MULTILINE))
+    assert reasons == {
+        "they tell events apart": "id",
+        "the model's inputs have no room for them": "d",
+        "they are always the same": "same",
+        "they are null in all events": "none",
+        "their texts are long": "note",
+        "they are objects, or lists that are not always numbers of one length": "of",
+        "their values are of several types": "mixed",
+        "hardly any event has them": "rare",
+    }
+
+
+@pytest.mark.parametrize("value", [1.5, None, {"x": 1}])
+def test_the_field_of_predictions_is_one_that_no_event_has(value: object, tmp_path: Path) -> None:
+    """An event that has it already would be a dead letter, were it one in a hundred, and null there."""
+    events: list[dict[str, object]] = [{"a": row, "b": row / 2, "c": -row} for row in range(100)]
+    events[77]["prediction"] = value
+    assert "field: prediction_}" in drafted(tmp_path, events)
+
+
+def test_lines_that_are_no_events_are_counted_and_left_out(tmp_path: Path) -> None:
+    """Names with spaces in them can be pasted into a shell."""
+    sample, target = tmp_path / "my events.jsonl", tmp_path / "my pipeline.yaml"
+    lines = [orjson.dumps({"a": row, "b": row / 2, "c": -row}) for row in range(20)]
+    sample.write_bytes(b"\n".join([*lines[:5], b"{", b"[1]", *lines[5:]]))
+    done = onelane("init", "--model", MODELS / "dense.tflite", "--sample", sample, "--output", target)
+    assert done.returncode == 0, done.stderr
+    first, *_, last = done.stdout.decode().splitlines()
+    assert first.startswith(f"2 lines are no event and left out, the first {sample}:6: not JSON: ")
+    assert last.split("#")[0].strip() == f"onelane run '{target}'"
+    for command in re.findall("^  onelane (lint|test|enrich) (.+)$", done.stdout.decode(), re.MULTILINE):
+        words = shlex.split(command[1].replace("enriched.jsonl", f"'{tmp_path / 'enriched.jsonl'}'"), comments=True)
+        assert onelane(command[0], *words).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("custom_op", "can't run it: Encountered unresolved custom op: Betainc."),
+        ("flex_op", "can't run it: Select TensorFlow op(s), included in the given model"),
+        ("rnn", "it keeps state between calls, or rolls dice"),
+        ("scalar", "output `all` of one row has the shape []"),
+        ("wide_dynamic", "convert the model with as many values in `x` (float32[?, ?]) as it takes"),
+    ],
+)
+def test_a_model_that_can_not_run_ends_with_5(model: str, words: str, tmp_path: Path) -> None:
+    """Rather than with a list of what to do next."""
+    sample = tmp_path / "events.jsonl"
+    sample.write_bytes(b"".join(orjson.dumps({"a": n, "b": n / 2, "c": -n, "d": n % 5}) + b"\n" for n in range(30)))
+    done = onelane("init", "--model", MODELS / f"{model}.tflite", "--sample", sample,
+                   "--output", tmp_path / "pipeline.yaml")  # fmt: skip
+    assert done.returncode == ExitCode.REFUSED
+    assert words in done.stderr.decode()
+    assert b"next:" not in done.stdout
 
 
 def test_what_is_still_open_ends_with_5_and_says_what_to_do(tmp_path: Path) -> None:
@@ -145,7 +250,7 @@ EVENTS = [
 
 def fields() -> list[Field]:
     """Look at the events above."""
-    return look_at_fields((orjson.dumps(event) for event in EVENTS), "events", 1000)
+    return look_at_fields((orjson.dumps(event) for event in EVENTS), "events", 1000).fields
 
 
 def test_fields_are_told_apart() -> None:
@@ -210,6 +315,8 @@ def test_one_of_several_signatures_is_drafted_for(tmp_path: Path) -> None:
                                  "--sample", sample, "--output", target]  # fmt: skip
     refused = onelane(*command)
     assert refused.returncode == ExitCode.REFUSED
-    assert b"has several signatures (one, other): say which" in refused.stderr
+    assert b"has several signatures: say which, --signature one or other" in refused.stderr
+    unknown = onelane(*command, "--signature", "othe")
+    assert (unknown.returncode, b"no signature othe; it has one, other" in unknown.stderr) == (ExitCode.REFUSED, True)
     assert onelane(*command, "--signature", "other").returncode == 0
     assert "  signature: other\n" in target.read_text()
