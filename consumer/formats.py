@@ -1,7 +1,7 @@
 """From the formats of a pipeline file to what reads events and writes enriched records."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -28,6 +28,9 @@ from consumer.records.writer import FramedWriter, JsonWriter, Writer, as_they_ca
 
 _KINDS: Final[Mapping[str, str]] = {"json_schema": "JSON", "avro": "AVRO", "protobuf": "PROTOBUF"}
 _TEXT: Final = ("json", "json_schema")
+_FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+# Bytes of a registry's prefix: docs/formats.md.
+_FRAME: Final = len(prefix(0))
 
 
 class Formats(msgspec.Struct, frozen=True):
@@ -92,6 +95,30 @@ def open_formats(
         known = event if spec.input.format == "json_schema" else None
         schema = derive(known, spec.output.layout, spec.output.field, answers)
         return Formats(reader, FramedWriter(_lead(spec, schema, registry), json_writer), schema, selector, event)
+
+
+def record_reader(spec: Pipeline, formats: Formats) -> Callable[[bytes], dict[str, Any]]:
+    """Return what reads the predictions of an enriched record back.
+
+    Args:
+        spec: the pipeline.
+        formats: its formats.
+    """
+    name, field = spec.output_format, spec.output.field
+    framed = _FRAME if spec.registry and name != "json" else 0
+    if name in _TEXT or formats.schema is None:
+        return lambda value: _answers(value[framed:], field)
+    message = spec.input.message or "" if spec.output.layout == "merge" else ""  # else it is the first of the file
+    rules = _rules(spec, {})
+    alone = msgspec.structs.replace(rules, finite=frozenset({field}), forbidden=None, layout="only", message=message)
+    decoder = _dialect(name, None, alone).decoder(formats.schema)
+    return lambda value: _answers(decoder.text(value[framed:]), field)
+
+
+def _answers(text: bytes, field: str) -> dict[str, Any]:
+    """Return what a record says under a field; the rest of it may hold what Python has no numbers for."""
+    answers: dict[str, Any] = msgspec.json.decode(_FIELDS.decode(text)[field])
+    return answers
 
 
 def _json_writer(spec: Pipeline, reader: Reader, predictions: Predictions) -> Writer:

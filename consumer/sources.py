@@ -18,6 +18,11 @@ class Form(StrEnum):
     TEXT = "text"
     BASE64 = "base64"
 
+    @classmethod
+    def of(cls, name: str) -> "Form":
+        """Return how values of a format stand in lines."""
+        return cls.TEXT if name == "json" else cls.BASE64
+
 
 class Source(Protocol):
     """Events that end."""

@@ -15,6 +15,7 @@ import msgspec
 import orjson
 
 from consumer.assembly import assemble
+from consumer.formats import record_reader
 from consumer.hooks import WrongRowsError, call_hook
 from consumer.pipeline.load import load
 from consumer.types import Cause, Enriched, Filtered, Outcome, PlainEvent, Result, Stage, outcome
@@ -25,7 +26,7 @@ class Became(msgspec.Struct, frozen=True):
 
     Attributes:
         value: the enriched record.
-        predictions: what is in it under the output field, where it is JSON.
+        predictions: what is in it under the output field.
         cause: why it is a dead letter: ``stage``, ``code``, ``message``, ``field``.
         filtered: what becomes of an event that is not for the model.
     """
@@ -64,8 +65,8 @@ def enrich(pipeline: str | Path, events: Iterable[Mapping[str, Any] | bytes | Pl
     """
     assembly = assemble(load(Path(pipeline)))
     made = [_event(event, place) for place, event in enumerate(events)]
-    field = assembly.file.spec.output.field if assembly.file.spec.output_format == "json" else None
-    return [_became(result, field) for result in assembly.enrichers()().enrich(made)]
+    read = record_reader(assembly.file.spec, assembly.formats)
+    return [_became(result, read) for result in assembly.enrichers()().enrich(made)]
 
 
 def call(hook: Callable[[Mapping[str, Any]], Any], rows: Sequence[Mapping[str, Any]]) -> HookCall:
@@ -94,9 +95,9 @@ def _event(event: Mapping[str, Any] | bytes | PlainEvent, offset: int) -> PlainE
     return PlainEvent(event if isinstance(event, bytes) else orjson.dumps(dict(event)), offset=offset)
 
 
-def _became(result: Result, field: str | None) -> Became:
+def _became(result: Result, read: Callable[[bytes], Mapping[str, Any]]) -> Became:
     if isinstance(result, Enriched):
-        return Became(value=result.value, predictions=None if field is None else orjson.loads(result.value)[field])
+        return Became(value=result.value, predictions=read(result.value))
     if isinstance(result, Filtered):
         return Became(filtered=outcome(result))
     return Became(cause=result.cause)

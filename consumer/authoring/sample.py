@@ -1,5 +1,6 @@
 """What a sample of events says of a pipeline: what would become of them, and what their fields hold."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -33,10 +34,13 @@ _ROWS: Final = 256
 # Beyond so many different values their number says nothing more.
 _DISTINCT: Final = 1000
 _NAMED: Final = 3
+_LONGEST: Final = 60
 # Of an input's values, how many may lie at an end of what its type holds before it is worth a word.
 _SATURATED: Final = 0.001
 _FAR: Final = 5.0
 _ENOUGH: Final = 20
+# Identifiers may be numbers that no float can hold.
+_LARGEST: Final = sys.float_info.max
 
 
 class Fallen(msgspec.Struct, frozen=True):
@@ -240,7 +244,7 @@ def _words(feature: Feature, field: str, values: Sequence[Any]) -> Iterator[str]
     if absent and not isinstance(feature, PresentFeature):
         yield f"`{field}` is absent or null in {absent:.2%} of the events: {_then(feature)}"
     if len(values) >= _ENOUGH and there and _count(there) == 1 and not absent:
-        yield f"`{field}` is always {there[0]!r}: the model learns nothing from it"
+        yield f"`{field}` is always {_short(there[0])}: the model learns nothing from it"
     if isinstance(feature, CategoryFeature):
         yield from _unknown(feature, field, there)
     elif isinstance(feature, NumberFeature):
@@ -250,7 +254,7 @@ def _words(feature: Feature, field: str, values: Sequence[Any]) -> Iterator[str]
 def _then(feature: Feature) -> str:
     stands_in = getattr(feature, "missing", None)
     if stands_in is not None:
-        return f"{orjson.dumps(stands_in).decode()} stands in"
+        return f"{msgspec.json.encode(stands_in).decode()} stands in"
     if isinstance(feature, CategoryFeature) and feature.unknown is not None:
         return "it counts as unknown"
     return "a function of yours is told" if isinstance(feature, PythonFeature) else "a dead letter each"
@@ -263,9 +267,14 @@ def _unknown(feature: CategoryFeature, field: str, there: Sequence[Any]) -> Iter
     each = [key for value in there for key in (value if isinstance(value, list) else [value])]
     strangers = Counter(key for key in each if key not in known)
     if strangers:
-        most = ", ".join(f"{key!r} ({count})" for key, count in strangers.most_common(_NAMED))
+        most = ", ".join(f"{_short(key)} ({count})" for key, count in strangers.most_common(_NAMED))
         more = ", …" if len(strangers) > _NAMED else ""
         yield f"{strangers.total() / len(each):.2%} of `{field}` are not in the vocabulary: {most}{more}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _odd_numbers(feature: NumberFeature, field: str, numbers: Array) -> Iterator[str]:
@@ -293,9 +302,8 @@ def _seen(field: str, values: Sequence[Any]) -> Seen:
 
 
 def _numbers(there: Sequence[Any]) -> Array:
-    return np.array(
-        [value for value in there if isinstance(value, int | float) and not isinstance(value, bool)], float
-    )
+    numbers = [value for value in there if isinstance(value, int | float) and not isinstance(value, bool)]
+    return np.array([value for value in numbers if abs(value) <= _LARGEST], float)
 
 
 def _count(there: Sequence[Any]) -> int | None:

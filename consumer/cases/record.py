@@ -1,33 +1,34 @@
 """Writes cases from real events: what the pipeline says of them today is what it must say tomorrow."""
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 import orjson
 from ruamel.yaml import YAML
 
-from consumer.cases.judge import Enrich, predictions
-from consumer.types import DeadLetter, Filtered, PlainEvent, Result, outcome
+from consumer.cases.judge import Enrich, Read
+from consumer.sources import Form
+from consumer.types import DeadLetter, Event, Filtered, Result, outcome
 
 # These name the model and the pipeline: they change with each version, and no case should.
 _PROVENANCE = ("model", "pipeline")
 
 
-def record(values: Iterable[bytes], enrich: Enrich, field: str, out: TextIO) -> int:
-    """Write one case a value as YAML.
+def record(events: Iterable[Event], enrich: Enrich, read: Read, out: TextIO, form: Form) -> int:
+    """Write one case an event as YAML.
 
     Args:
-        values: of events.
+        events: them.
         enrich: makes results of events.
-        field: the output field that holds the predictions.
+        read: returns the predictions in an enriched value.
         out: takes the file.
+        form: how the events' values are written.
 
     Returns:
         How many.
     """
-    events = [PlainEvent(value) for value in values]
-    cases = [_case(number, result, field) for number, result in enumerate(_each(events, enrich), 1)]
+    cases = [_case(number, enrich([event])[0], read, form) for number, event in enumerate(events, 1)]
     yaml = YAML()
     yaml.width = 118
     yaml.default_flow_style = False
@@ -36,12 +37,8 @@ def record(values: Iterable[bytes], enrich: Enrich, field: str, out: TextIO) -> 
     return len(cases)
 
 
-def _each(events: Sequence[PlainEvent], enrich: Enrich) -> Iterable[Result]:
-    return (enrich([event])[0] for event in events)
-
-
-def _case(number: int, result: Result, field: str) -> dict[str, Any]:
-    case: dict[str, Any] = {"name": f"event {number}", **_event(result.event.value() or b"")}
+def _case(number: int, result: Result, read: Read, form: Form) -> dict[str, Any]:
+    case: dict[str, Any] = {"name": f"event {number}", **_event(result.event.value() or b"", form)}
     if isinstance(result, DeadLetter):
         case["expect_dead_letter"] = {"cause": str(result.cause.code)}
         if result.cause.field is not None:
@@ -50,13 +47,15 @@ def _case(number: int, result: Result, field: str) -> dict[str, Any]:
     if isinstance(result, Filtered):
         case["expect_filtered"] = str(outcome(result))
         return case
-    found = predictions(result.value, field)
+    found = read(result.value)
     case["expect"] = {name: value for name, value in found.items() if name not in _PROVENANCE}
     return case
 
 
-def _event(value: bytes) -> dict[str, Any]:
+def _event(value: bytes, form: Form) -> dict[str, Any]:
     """Write a value as YAML where it comes back the same, else as its text, else as base64."""
+    if form is Form.BASE64:
+        return {"base64": base64.b64encode(value).decode()}
     try:
         tree = orjson.loads(value)
     except orjson.JSONDecodeError:

@@ -89,7 +89,7 @@ def command(
         dead = cast("BinaryIO", sys.stderr.buffer) if dead_letters is None else enter(written(dead_letters))
         out = cast("BinaryIO", sys.stdout.buffer) if target is None else enter(written(target))
         found = enter(_lines(source, spec) if from_topic is None else _sample(spec, from_topic, since, limit))
-        broker = FileBroker(enter(progress(found, limit)), out, dead, _form(spec.output_format))
+        broker = FileBroker(enter(progress(found, limit)), out, dead, Form.of(spec.output_format))
         worker = Worker(
             broker,
             assembly.enrichers(),
@@ -108,7 +108,7 @@ def command(
 @contextmanager
 def _lines(path: Path | None, spec: Pipeline) -> Iterator[Progressing]:
     """Open a file of events, or stdin."""
-    form = _form(spec.input.format)
+    form = Form.of(spec.input.format)
     if path is None:
         plain = compressed(cast("BinaryIO", sys.stdin.buffer), "stdin")
         yield Progressing(Lines(plain, "stdin", form), None, lambda: 0)
@@ -132,7 +132,3 @@ def _sample(spec: Pipeline, topic: str, since: int | None, limit: int | None) ->
         sample: Source = Sample(reader.read(spans), starts)
         total = min(most, sum(stop - start for start, stop in spans.values()))
         yield Progressing(sample, total, None)
-
-
-def _form(name: str) -> Form:
-    return Form.TEXT if name == "json" else Form.BASE64

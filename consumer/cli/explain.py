@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import click
 import msgspec
-import orjson
 
 from consumer.assembly import assemble
 from consumer.authoring.way import Answered, Placed, Way, explain
@@ -54,7 +53,7 @@ def command(
     except NotYetError as error:
         raise RefusedError(f"the event can't be read: {error}") from None
     if as_json:
-        click.echo(orjson.dumps(_json(way), option=orjson.OPT_INDENT_2))
+        click.echo(msgspec.json.format(msgspec.json.encode(_json(way)), indent=2))
         return
     for line in _lines(way):
         click.echo(line)
@@ -70,21 +69,20 @@ def _header(text: str) -> tuple[str, bytes]:
 def _json(way: Way) -> dict[str, Any]:
     told: dict[str, Any] = msgspec.to_builtins(way)
     if way.value is not None:
-        told["value"] = _value(way.value)
+        told["value"] = msgspec.Raw(way.value) if _is_json(way.value) else _base64(way.value)
     return {name: value for name, value in told.items() if value is not None}
 
 
-def _value(value: bytes) -> Any:  # noqa: ANN401
+def _is_json(value: bytes) -> bool:
     try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return base64.b64encode(value).decode()
+        msgspec.json.decode(value, type=msgspec.Raw)  # looked through, with nothing made of it
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
-def _text(value: bytes) -> str:
-    """Return a record as it is written, if it is JSON: a number read and written again may look otherwise."""
-    told = _value(value)
-    return told if isinstance(told, str) else value.decode()
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
 
 
 def _lines(way: Way) -> list[str]:
@@ -94,7 +92,7 @@ def _lines(way: Way) -> list[str]:
         field = f" of field {way.cause.field}" if way.cause.field else ""
         lines.append(f"dead letter  {way.cause.code}{field}, at stage {way.cause.stage}: {way.cause.message}")
     elif way.value is not None:
-        lines.append(f"enriched     {_text(way.value)}")
+        lines.append(f"enriched     {way.value.decode() if _is_json(way.value) else _base64(way.value)}")
     else:
         lines.append(f"{way.became:12} it is not for the model: see `when`")
     return lines
@@ -122,5 +120,5 @@ def _numbers(stored: list[Any], numbers: list[float] | None, count: int) -> str:
 
 
 def _short(value: object) -> str:
-    text = orjson.dumps(value, default=str).decode()
+    text = msgspec.json.encode(value, enc_hook=str).decode()
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -115,9 +115,8 @@ def _error(found: Report) -> OnelaneError:
 
 
 def _look(assembly: Assembly, path: Path, limit: int) -> Sample:
-    form = Form.TEXT if assembly.file.spec.input.format == "json" else Form.BASE64
     with opened(path) as (lines, _, _):
-        source = Lines(lines, str(path), form)
+        source = Lines(lines, str(path), Form.of(assembly.file.spec.input.format))
         try:
             sample = look_at(itertools.islice(_each(source), limit), assembly)
         except NotYetError as error:

@@ -1,7 +1,6 @@
 """``onelane test``: the pipeline's cases, without a broker."""
 
 import io
-import itertools
 import os
 from pathlib import Path
 
@@ -14,8 +13,10 @@ from consumer.cases.record import record
 from consumer.cli.options import load_pipeline, pipeline_argument
 from consumer.cli.streams import keep_apart, opened, written
 from consumer.exits import PipelineError, RefusedError
+from consumer.formats import record_reader
 from consumer.pipeline.cases import ENDING, Placed, beside, from_pipeline, read_cases
 from consumer.pipeline.load import PipelineFile
+from consumer.sources import Form, Lines
 
 _file = click.Path(dir_okay=False, path_type=Path)
 
@@ -26,9 +27,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--record", "recorded", type=_file, metavar="FILE", help=f"Write cases from events instead; ends in {ENDING}."
 )
-@click.option(
-    "--sample", type=_file, metavar="EVENTS", help="With --record: JSON lines, plain or .gz; each is an event."
-)
+@click.option("--sample", type=_file, metavar="EVENTS", help="With --record: events, as `onelane enrich` takes them.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="With --record: how many.")
 def command(pipeline: Path, report: Path | None, recorded: Path | None, sample: Path | None, limit: int) -> None:
     """Run the cases of a pipeline: those under `tests` in its file, and in PIPELINE.case.yaml beside it.
@@ -52,7 +51,9 @@ def command(pipeline: Path, report: Path | None, recorded: Path | None, sample: 
 
 
 def _tell(file: PipelineFile, placed: list[Placed], report: Path | None) -> None:
-    judged = judge(placed, assemble(file).enrichers()().enrich, file.spec.output.field)
+    assembly = assemble(file)
+    read = record_reader(file.spec, assembly.formats)
+    judged = judge(placed, assembly.enrichers()().enrich, read, file.spec.input.format)
     if report is not None:
         report.write_bytes(junit(file.spec.name, judged))
     failed = [one for one in judged if one.differences]
@@ -75,8 +76,11 @@ def _record(file: PipelineFile, recorded: Path | None, sample: Path | None, limi
         raise PipelineError(f"--record {recorded}: the name has to end in {ENDING}, or the cases would not be found")
     if recorded.exists():
         raise PipelineError(f"--record {recorded}: the file exists, and cases are not to be lost")
-    enrich = assemble(file).enrichers()().enrich
+    assembly, form = assemble(file), Form.of(file.spec.input.format)
+    read = record_reader(file.spec, assembly.formats)
     with opened(sample) as (lines, _, _), written(recorded) as raw, io.TextIOWrapper(raw, "utf-8") as out:
-        values = (value for line in lines if (value := line.rstrip(b"\r\n")))
-        count = record(itertools.islice(values, limit), enrich, file.spec.output.field, out)
+        events = Lines(lines, str(sample), form).read(limit)
+        if not events:
+            raise PipelineError(f"{sample}: no events")
+        count = record(events, assembly.enrichers()().enrich, read, out, form)
     click.echo(f"{recorded}: {count} cases; look through them: what the pipeline says today need not be right")

@@ -1,15 +1,21 @@
 """Cases of a pipeline: `onelane test`, its differences, its reports, and cases that are recorded."""
 
+import base64
 import gzip
+import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import orjson
 import pytest
+from ruamel.yaml import YAML
 
 from consumer.exits import ExitCode
 from consumer.pipeline.load import load
 from tests.support.command import onelane
-from tests.support.flights import FLIGHTS, flights_beside
+from tests.support.flights import FLIGHTS, flight_values, flights_beside
+from tests.support.formats import schema_of, written
+from tests.support.pipelines import changed
 
 EVENT = """{dep_delay: 4.0, distance: 529.0, sched_dep_time: 500, sched_arr_time: 651, weekend: true,
       time_hour: "2013-11-23T10:00:00Z", carrier: US, origin: EWR, dest: CLT}"""
@@ -161,6 +167,66 @@ def test_recorded_cases_are_as_expected(tmp_path: Path) -> None:
     assert text.count("expect_dead_letter:") == 4
     cases.write_text(text.replace("late: false", "late: true", 1))
     assert run(path)[1][-1] == "6 of 7 cases are as expected"
+
+
+@pytest.mark.parametrize("name", ["avro", "protobuf"])
+@pytest.mark.parametrize("layout", ["merge", "nest", "only"])
+def test_events_of_other_formats_are_recorded_as_they_came(name: str, layout: str, tmp_path: Path) -> None:
+    """In base64, as `onelane enrich` takes them; predictions are read back from whatever the record is."""
+    schema = FLIGHTS / ("flights.avsc" if name == "avro" else "flights.proto")
+    path = pipeline(tmp_path)
+    text = changed("format: json,", f"format: {name}, schema: {schema},", path.read_text())
+    path.write_text(changed("layout: merge", f"layout: {layout}", text))
+    values = [written(name, orjson.loads(value), schema_of(name)) for value in flight_values()[:2]]
+    sample = tmp_path / "events"
+    sample.write_bytes(b"\n".join(map(base64.b64encode, [*values, b"\xff"])))
+    cases = tmp_path / "pipeline.case.yaml"
+    code, lines, error = run(path, "--record", cases, "--sample", sample)
+    assert (code, error, lines[0].split(";")[0]) == (ExitCode.DONE, "", "pipeline.case.yaml: 3 cases")
+    tree = YAML(typ="safe").load(cases.read_text())["cases"]
+    assert [base64.b64decode(one["base64"]) for one in tree] == [*values, b"\xff"]
+    assert tree[0]["expect"] == {"minutes": pytest.approx(0.4446967), "late": False}
+    assert tree[2]["expect_dead_letter"]["cause"] == "Malformed"
+    assert run(path)[:2] == (ExitCode.DONE, ["3 of 3 cases are as expected"])
+    cases.write_text(cases.read_text().replace("late: false", "late: true", 1))
+    assert run(path)[1][1:] == ["  late: expected true, got false", "2 of 3 cases are as expected"]
+
+
+def test_an_event_as_yaml_is_for_json(tmp_path: Path) -> None:
+    """Of another format it is refused, with what to write instead."""
+    path = pipeline(tmp_path, case("one", "expect: {late: true}"))
+    given = f"format: avro, schema: {FLIGHTS / 'flights.avsc'},"
+    path.write_text(changed("format: json,", given, path.read_text()))
+    code, lines, error = run(path)
+    assert (code, lines) == (ExitCode.PIPELINE, [])
+    assert ":31: one: `event` is JSON, and events are avro: say `base64`, as `onelane test --record` writes" in error
+
+
+def test_a_sample_that_is_not_of_the_format_or_empty_is_refused(tmp_path: Path) -> None:
+    """With file and line, and without a file of cases."""
+    path = pipeline(tmp_path)
+    given = f"format: avro, schema: {FLIGHTS / 'flights.avsc'},"
+    path.write_text(changed("format: json,", given, path.read_text()))
+    sample, cases = tmp_path / "events", tmp_path / "pipeline.case.yaml"
+    for content, words in ((b"{}\n", ":1: not base64, which binary events are: "), (b"\n", ": no events")):
+        sample.write_bytes(content)
+        code, _, error = run(path, "--record", cases, "--sample", sample)
+        assert (code, cases.exists()) == (ExitCode.PIPELINE, False)
+        assert f"onelane: {sample}{words}" in error
+
+
+def test_integers_of_any_size_are_events_too(tmp_path: Path) -> None:
+    """As YAML and as recorded; JSON says nothing of 64 bits."""
+    flight = orjson.loads(flight_values()[0])
+    sample = tmp_path / "events.jsonl"
+    lines = [json.dumps({**flight, "id": 10**30}), json.dumps({**flight, "dest": 10**400})]
+    sample.write_text("\n".join(lines))
+    event = "event: " + EVENT.replace("{", f"{{id: {10**30}, ")
+    path = pipeline(tmp_path, case("one", "expect: {late: false}", event))
+    assert run(path)[:2] == (ExitCode.DONE, ["1 of 1 cases are as expected"])
+    code, lines, error = run(path, "--record", tmp_path / "pipeline.case.yaml", "--sample", sample)
+    assert (code, error) == (ExitCode.DONE, "")
+    assert run(path)[:2] == (ExitCode.DONE, ["3 of 3 cases are as expected"])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,18 @@ def test_a_raw_event_is_base64() -> None:
     assert told["inputs"][0]["fields"] == ["@value"]
     wrong = onelane("explain", pipeline, stdin=picture)
     assert wrong.stderr.startswith(b"onelane: stdin: not base64")
+
+
+@pytest.mark.parametrize("number", [10**30, 10**400])
+def test_integers_of_any_size_keep_their_digits(number: int) -> None:
+    """In what was read and in the record, for people and for programs."""
+    event = orjson.loads(FLIGHT) | {"carrier": 0, "id": 1}
+    value = json.dumps(event, separators=(",", ":")).replace('"carrier":0', f'"carrier":{number}').encode()
+    done = onelane("explain", FLIGHTS / "pipeline.yaml", "--json", stdin=value)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [one["values"] for one in told["inputs"] if one["tensor"] == "carrier"] == [[number]]
+    assert told["value"]["carrier"] == number
+    shown = onelane("explain", FLIGHTS / "pipeline.yaml", stdin=value).stdout.decode()
+    assert f"carrier = {str(number)[:31]}" in shown
+    assert f'"carrier":{number},' in shown

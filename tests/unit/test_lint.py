@@ -1,5 +1,6 @@
 """`onelane lint`: everything at once, a sample of events, and JSON for programs."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -297,6 +298,22 @@ def test_a_schema_is_followed_into_what_it_holds(kind: str, text: str, tmp_path:
     assert found[6][1] == "did you mean `user.country`?"
     assert found[7][1].startswith("there are `items[0].price`, `items[0].tags`")
     assert set(found) - {5, 6, 7} == {8, 9}  # `c` and `t` of the stand-in
+
+
+def test_integers_of_any_size_are_looked_at_too(tmp_path: Path) -> None:
+    """Those that no float can hold have no place among lowest and highest, nor all of their digits in a warning."""
+    path = edited(tmp_path)
+    events = tmp_path / "events.jsonl"
+    flights = [orjson.loads(value) for value in flight_values()[:4]]
+    numbers = (5, 10**30, 10**400, -(10**400))
+    changes = [{**one, "dest": number} for one, number in zip(flights, numbers, strict=True)]
+    events.write_text("\n".join(map(json.dumps, changes)))
+    found = linted(path, "--sample", events)
+    (seen,) = [one for one in found["sample"]["fields"] if one["field"] == "dest"]
+    assert (found["code"], seen["distinct"], seen["lowest"], seen["highest"]) == (ExitCode.DONE, 4, 5, 1e30)
+    (words,) = [one["message"] for one in found["findings"] if one["field"] == "model.inputs.dest"]
+    assert words.startswith("100.00% of `dest` are not in the vocabulary: ")
+    assert len(words) < 250
 
 
 def test_odd_numbers_are_worth_a_word(tmp_path: Path) -> None:
