@@ -2,13 +2,25 @@
 
 import base64
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import Protocol
 
 import orjson
 
 from consumer.broker import Assignment, EndOfInputError
 from consumer.sources import Form, Source
 from consumer.types import DeadLetter, Enriched, Event, Filtered, Notes, Positions, Result
+
+
+class Sink(Protocol):
+    """What results are written to."""
+
+    def write(self, content: bytes, /) -> object:
+        """Write whole lines."""
+        ...
+
+    def flush(self) -> object:
+        """Let go of what is kept back."""
+        ...
 
 
 class FileBroker:
@@ -24,7 +36,7 @@ class FileBroker:
         form: how the values of enriched records stand in lines.
     """
 
-    def __init__(self, source: Source, enriched: BinaryIO, dead: BinaryIO, form: Form = Form.TEXT) -> None:
+    def __init__(self, source: Source, enriched: Sink, dead: Sink, form: Form = Form.TEXT) -> None:
         self._source = source
         self._enriched = enriched
         self._dead = dead

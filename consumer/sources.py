@@ -1,15 +1,18 @@
 """Where events come from when no consumer group is asked: the lines of a file, or a sample of a topic."""
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from consumer.exits import PipelineError
 from consumer.types import Event, PlainEvent, Positions
 
 _PARTITION: Final = 0
+
+# From an offset up to, and without, another, by partition.
+Spans: TypeAlias = Mapping[int, tuple[int, int]]
 
 
 class Form(StrEnum):
@@ -117,13 +120,32 @@ class Sample:
         return {"topic": event.topic(), "partition": event.partition(), "offset": event.offset()}
 
 
-def newest(bounds: Mapping[int, tuple[int, int]], limit: int) -> dict[int, tuple[int, int]]:
+def newest(bounds: Spans, limit: int, read: Callable[[Spans], Iterable[Event]]) -> Spans:
     """Return the spans of the newest records: as many of each partition, and more of the others where one has fewer.
+
+    Offsets hold no record where there are markers of transactions, what was aborted, and what compaction took: so
+    records are read once to be counted, further back for as long as there are too few.
 
     Args:
         bounds: where each partition begins and ends.
-        limit: how many in all; fewer come where offsets hold no record, such as those of transaction markers.
+        limit: how many records in all.
+        read: returns the records of spans, those of a partition in order.
     """
+    spans = {partition: (high, high) for partition, (_, high) in bounds.items()}
+    found: list[tuple[int, int]] = []
+    step = limit
+    while len(found) < limit and any(bounds[partition][0] < start for partition, (start, _) in spans.items()):
+        older = _last({partition: (bounds[partition][0], start) for partition, (start, _) in spans.items()}, step)
+        places = [(event.partition(), event.offset()) for event in read(older)]
+        found = places[max(0, len(places) - (limit - len(found))) :] + found
+        spans = {partition: (older[partition][0], stop) for partition, (_, stop) in spans.items()}
+        step *= 2  # through gaps of any width in few steps
+    first = dict(reversed(found))
+    return {partition: (first.get(partition, high), high) for partition, (_, high) in bounds.items()}
+
+
+def _last(bounds: Spans, limit: int) -> Spans:
+    """Return the ends of spans: so many offsets in all, as many of each, more of the others where one has fewer."""
     spans: dict[int, tuple[int, int]] = {}
     left = limit
     by_size = sorted(bounds.items(), key=lambda one: one[1][1] - one[1][0])

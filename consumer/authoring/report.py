@@ -93,7 +93,7 @@ def report(path: Path, environment: Mapping[str, str]) -> Report:
     misfits = [] if found.model is None else _misfits(found, found.model)
     if found.spec is not None:
         misfits += _strangers(found.spec, found.schema)
-    findings += misfits
+    findings = found.source.without_echoes([*findings, *misfits])
     return Report(found.source, findings, ExitCode.REFUSED if misfits and code is ExitCode.DONE else code)
 
 

@@ -1,12 +1,13 @@
 """The command line: one module a command, imported when it is called."""
 
 import os
+import signal
 import sys
 
 import click
 
 from consumer import __version__
-from consumer.cli.commands import Commands
+from consumer.cli.commands import BrokenOffError, Commands
 from consumer.exits import ExitCode, OnelaneError, listed
 
 
@@ -26,6 +27,9 @@ def main() -> None:
     """Run the command line; errors that are meant for a person are told in one line, with their exit code."""
     try:
         cli(standalone_mode=True)
+    except (BrokenOffError, KeyboardInterrupt) as error:
+        # Without a word, and with nothing written that is still buffered.
+        os._exit(error.code if isinstance(error, BrokenOffError) else 128 + signal.SIGINT)
     except OnelaneError as error:
         click.echo(f"onelane: {error}", err=True)
         sys.exit(error.code)

@@ -1,10 +1,24 @@
 """A group of commands, each in a module of its name that is imported when it is called."""
 
+import errno
 import importlib
+import signal
 from collections.abc import Sequence
 from typing import Any
 
 import click
+
+
+class BrokenOffError(Exception):
+    """Whoever started the process, or reads what it prints, has had enough.
+
+    Attributes:
+        code: as shells have it: 128 and the signal's number.
+    """
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__()
+        self.code = 128 + number
 
 
 class Commands(click.Group):
@@ -20,6 +34,21 @@ class Commands(click.Group):
         super().__init__(**settings)
         self._package = package
         self._names = list(names)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's
+        """Run a command.
+
+        Raises:
+            BrokenOffError: Ctrl-C, or nobody reads any more; click would end with 1 for both.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise BrokenOffError(signal.SIGINT) from None
+        except OSError as error:
+            if error.errno != errno.EPIPE:
+                raise
+            raise BrokenOffError(signal.SIGPIPE) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands."""

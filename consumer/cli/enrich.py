@@ -15,7 +15,7 @@ from consumer.cli.options import load_pipeline, moment, pipeline_argument
 from consumer.cli.progress import Progressing, progress
 from consumer.cli.streams import compressed, keep_apart, opened, written
 from consumer.exits import PipelineError
-from consumer.files import FileBroker
+from consumer.files import FileBroker, Sink
 from consumer.operate.figures import Figures
 from consumer.operate.logs import set_up_logs
 from consumer.pipeline.spec import Pipeline
@@ -86,10 +86,11 @@ def command(
     figures = Figures(time.monotonic)
     with ExitStack() as stack:
         enter = stack.enter_context
-        dead = cast("BinaryIO", sys.stderr.buffer) if dead_letters is None else enter(written(dead_letters))
-        out = cast("BinaryIO", sys.stdout.buffer) if target is None else enter(written(target))
+        letters: Sink | None = None if dead_letters is None else enter(written(dead_letters))
+        out: Sink = sys.stdout.buffer if target is None else enter(written(target))
         found = enter(_lines(source, spec) if from_topic is None else _sample(spec, from_topic, since, limit))
-        broker = FileBroker(enter(progress(found, limit)), out, dead, Form.of(spec.output_format))
+        events, stderr = enter(progress(found, limit, beside=target is None and sys.stdout.isatty()))
+        broker = FileBroker(events, out, stderr if letters is None else letters, Form.of(spec.output_format))
         worker = Worker(
             broker,
             assembly.enrichers(),
@@ -127,7 +128,7 @@ def _sample(spec: Pipeline, topic: str, since: int | None, limit: int | None) ->
     most = limit or _SAMPLE
     with TopicReader(spec, name, find_partitions(spec, name)[name]) as reader:
         bounds = reader.bounds()
-        spans = newest(bounds, most) if since is None else reader.spans(Window(since=since), bounds)
+        spans = newest(bounds, most, reader.read) if since is None else reader.spans(Window(since=since), bounds)
         starts = {partition: start for partition, (start, _) in spans.items()}
         sample: Source = Sample(reader.read(spans), starts)
         total = min(most, sum(stop - start for start, stop in spans.values()))

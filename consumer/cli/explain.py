@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import logging
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ from consumer.assembly import assemble
 from consumer.authoring.way import Answered, Placed, Way, explain
 from consumer.cli.options import load_pipeline, pipeline_argument
 from consumer.exits import PipelineError, RefusedError
+from consumer.operate.logs import set_up_logs
 from consumer.types import NotYetError, PlainEvent
 
 _CREATE_TIME: Final = 1
@@ -34,6 +36,7 @@ def command(
 
     An event of another format than JSON is base64.
     """
+    set_up_logs(logging.WARNING)
     assembly = assemble(load_pipeline(pipeline))
     value = sys.stdin.buffer.read().strip()
     if assembly.file.spec.input.format != "json":

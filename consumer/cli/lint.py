@@ -1,6 +1,7 @@
 """``onelane lint``: all that can be known of a pipeline before a broker is asked."""
 
 import itertools
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from consumer.cli.options import load_pipeline, pipeline_argument
 from consumer.cli.streams import opened
 from consumer.exits import ExitCode, OnelaneError, PipelineError, RefusedError
 from consumer.kafka.registry import CheckingRegistry
+from consumer.operate.logs import set_up_logs
 from consumer.pipeline.findings import Finding
 from consumer.sources import Form, Lines
 from consumer.types import Event, NotYetError
@@ -44,6 +46,7 @@ def command(pipeline: Path, events: Path | None, limit: int, *, strict: bool, as
 
     All findings at once, each with file, line and column.
     """
+    set_up_logs(logging.WARNING)
     found = _report(pipeline, as_json=as_json)
     if found.findings and not as_json:
         raise _error(found)

@@ -1,5 +1,6 @@
 """A progress bar on a terminal, told once a batch."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -7,6 +8,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from consumer.files import Sink
 from consumer.sources import Source
 from consumer.types import Event, Positions
 
@@ -53,13 +55,31 @@ class _Watched:
         return self._source.where(event)
 
 
+class _Above:
+    """Takes bytes that are written to a terminal above its bar: in its place, they would be mixed with it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def write(self, content: bytes, /) -> None:
+        """Write whole lines, as they are."""
+        self._console.out(content.decode("utf-8", "backslashreplace"), end="", highlight=False)
+
+    def flush(self) -> None:
+        """Do nothing: it has been written."""
+
+
 @contextmanager
-def progress(found: Progressing, limit: int | None) -> Iterator[Source]:
-    """Show a bar on stderr, if that is a terminal; it is gone at the end.
+def progress(found: Progressing, limit: int | None, *, beside: bool = False) -> Iterator[tuple[Source, Sink]]:
+    """Show a bar on stderr, if that is a terminal that is there for it; it is gone at the end.
 
     Args:
         found: the source.
         limit: how many events of it at most.
+        beside: whether something else is written to the terminal too: then there is no bar.
+
+    Returns:
+        The source to read from, and what writes to stderr beside the bar.
     """
     console = Console(stderr=True)
     columns = (
@@ -71,10 +91,18 @@ def progress(found: Progressing, limit: int | None) -> Iterator[Source]:
     )
     by_count = found.at is None or limit is not None
     total = limit if by_count and limit is not None else found.total
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    if beside or not has_bars(console):
+        yield _Watched(found.source, limit, lambda _: None), sys.stderr.buffer
+        return
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=total, events=0)
 
         def told(count: int) -> None:
             bar.update(task, completed=count if by_count or found.at is None else found.at(), events=count)
 
-        yield _Watched(found.source, limit, told if console.is_terminal else lambda _: None)
+        yield _Watched(found.source, limit, told), _Above(console)
+
+
+def has_bars(console: Console) -> bool:
+    """Return whether stderr is a terminal that can take back what it shows; settings of colour don't make it one."""
+    return sys.stderr is not None and sys.stderr.isatty() and not console.is_dumb_terminal

@@ -1,6 +1,7 @@
 """``onelane test``: the pipeline's cases, without a broker."""
 
 import io
+import logging
 import os
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from consumer.cli.options import load_pipeline, pipeline_argument
 from consumer.cli.streams import keep_apart, opened, written
 from consumer.exits import PipelineError, RefusedError
 from consumer.formats import record_reader
+from consumer.operate.logs import set_up_logs
 from consumer.pipeline.cases import ENDING, Placed, beside, from_pipeline, read_cases
 from consumer.pipeline.load import PipelineFile
 from consumer.sources import Form, Lines
@@ -34,6 +36,7 @@ def command(pipeline: Path, report: Path | None, recorded: Path | None, sample: 
 
     Ends with 5 where one is not as expected.
     """
+    set_up_logs(logging.WARNING)
     file = load_pipeline(pipeline)
     keep_apart([pipeline, sample], [report, recorded])
     if recorded is not None or sample is not None:

@@ -13,11 +13,15 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import Any, Final, TypeVar
 
+import structlog
+
 from consumer.exits import FatalBrokerError, RefusedError
 from consumer.pipeline.findings import Finding, nearest
 from consumer.pipeline.spec import Pipeline
 from consumer.records.schemas import Reference, Schema, UnknownSchemaError
 from consumer.types import NotYetError
+
+_log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -153,13 +157,16 @@ class SchemaRegistry:
 
     def _insisted(self, ask: Callable[[], T]) -> T:
         """Ask until there is an answer, for as long as brokers are waited for at the start."""
-        deadline = time.monotonic() + _START
+        deadline, said = time.monotonic() + _START, False
         while True:
             try:
                 return self._asked(ask)
             except _AwayError as error:
                 if time.monotonic() >= deadline:
                     raise FatalBrokerError(f"no registry within {_START:g} s: {error}") from None
+                if not said:
+                    _log.warning("the registry is waited for", seconds=_START, error=str(error))
+                    said = True
                 time.sleep(_PAUSE)
 
     def _asked(self, ask: Callable[[], T]) -> T:

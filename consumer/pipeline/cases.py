@@ -79,10 +79,10 @@ def read_cases(path: Path, environment: Mapping[str, str]) -> list[Placed]:
     except (OSError, UnicodeDecodeError) as error:
         raise PipelineError(f"{path}: can't be read: {error}") from None
     source = Source(content, str(path), environment)
-    findings = source.findings
+    findings = list(source.findings)
     cases: Cases | None = build(source.tree, Cases, (), findings)
     if findings or cases is None:
-        raise PipelineError(source.report(findings))
+        raise PipelineError(source.report(source.without_echoes(findings)))
     return [Placed(case, path, source.place(("cases", number)).line) for number, case in enumerate(cases.cases)]
 
 

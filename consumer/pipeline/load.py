@@ -116,7 +116,13 @@ def examine(path: Path, environment: Mapping[str, str] = os.environ) -> Examined
     except UnicodeDecodeError as error:
         raise PipelineError(f"{path}: not UTF-8 at byte {error.start}") from None
     source = Source(text, str(path), environment)
-    findings, directory = source.findings, path.parent
+    examined = _examined(source, path)
+    examined.findings = source.without_echoes(examined.findings)
+    return examined
+
+
+def _examined(source: Source, path: Path) -> Examined:
+    findings, directory = list(source.findings), path.parent
     spec: Pipeline | None = build(source.tree, Pipeline, (), findings)
     model = _model(source.tree) if spec is None else spec.model
     if model is not None:

@@ -29,6 +29,7 @@ class Source:
         self._environment = environment
         self._places: dict[Path, tuple[int, int]] = {(): (0, 0)}
         self.findings: list[Finding] = []
+        self._without: set[Path] = set()
         self.tree = self._plain(_parse(text, file), ())
 
     def place(self, path: Path) -> Place:
@@ -45,6 +46,11 @@ class Source:
             f"{place}: {dotted(f.path) + ': ' if f.path else ''}{f.message}{'; ' + f.hint if f.hint else ''}"
             for place, f in located
         )
+
+    def without_echoes(self, findings: list[Finding]) -> list[Finding]:
+        """Leave out what is wrong because a variable has no value: that is a finding of its own."""
+        around = {path[:length] for path in self._without for length in range(1, len(path) + 1)}
+        return [one for one in findings if one.path not in around or one in self.findings]
 
     def _plain(self, node: Any, path: Path) -> Any:  # noqa: ANN401 - a YAML tree holds anything
         if isinstance(node, CommentedMap):
@@ -91,12 +97,14 @@ class Source:
                         "write ${NAME} or ${NAME:-default}; $$ for a dollar",
                     )
                 )
+                self._without.add(path)
                 return ""
             value = self._environment.get(name) or default
             if value is None:
                 self.findings.append(
                     Finding(path, f"the environment has no {name}", f"set it, or give a default: ${{{name}:-…}}")
                 )
+                self._without.add(path)
                 return ""
             return value
 

@@ -1,5 +1,7 @@
 """The command line in processes of its own: what it prints, and its exit codes."""
 
+import gzip
+import signal
 import socket
 import subprocess
 import sys
@@ -239,3 +241,47 @@ def test_a_file_that_can_not_be_written_is_told_in_one_line(options: tuple[str, 
     assert done.returncode == ExitCode.PIPELINE
     (line,) = [text for text in done.stderr.decode().splitlines() if text]
     assert line.startswith("onelane: No s")  # such file, or space
+
+
+FILE_COMMANDS: list[list[str]] = [
+    ["enrich", str(PIPELINE)],
+    ["explain", str(PIPELINE)],
+    ["lint", str(PIPELINE), "--sample", "/dev/stdin"],
+    ["test", str(PIPELINE), "--record", "{}/x.case.yaml", "--sample", "/dev/stdin"],
+    ["init", "--model", str(FLIGHTS / "models" / "delay.tflite"), "--sample", "/dev/stdin", "--output", "{}/x.yaml"],
+]
+
+
+@pytest.mark.parametrize("arguments", FILE_COMMANDS, ids=lambda arguments: arguments[0])
+def test_ctrl_c_ends_with_130_and_no_word(arguments: list[str], tmp_path: Path) -> None:
+    """As shells and supervisors expect it; nothing half done is left."""
+    command = [sys.executable, "-m", "consumer", *(word.format(tmp_path) for word in arguments)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"\n" * 200_000)  # more than a pipe holds: it reads, and waits for an event
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGINT
+    assert b"Traceback" not in error
+    assert b"Aborted" not in error
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_reader_that_goes_away_ends_with_141_and_no_word(packed: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    """As of any program in a pipe; what is written beside is not there, since it is not whole."""
+    events = tmp_path / "events"
+    events.write_bytes(b"\n".join(flight_values()) if not packed else gzip.compress(b"\n".join(flight_values())))
+    command = [sys.executable, "-m", "consumer", "enrich", str(PIPELINE), "--input", str(events)]
+    command += ["--dead-letters", str(tmp_path / "dead")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(1) == b"{"
+        process.stdout.close()
+        error = process.stderr.read()
+        assert (process.wait(30), error) == (128 + signal.SIGPIPE, b"")
+    assert [path.name for path in tmp_path.iterdir()] == ["events"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.sources import Sample, newest
+from consumer.sources import Sample, Spans, newest
 from consumer.types import Event, PlainEvent
 from tests.support.command import ROOT, onelane
 from tests.support.flights import FLIGHTS, flight_values, flights_beside
@@ -134,14 +134,13 @@ def test_wrong_arguments_exit_2(arguments: list[str], words: str) -> None:
     assert words in " ".join(done.stderr.decode().split())
 
 
-def test_a_bar_is_for_terminals(tmp_path: Path) -> None:
-    """On one, events are counted while it goes; the tests above saw none in a pipe."""
-    source = tmp_path / "events.jsonl"
-    source.write_bytes(PLAIN)
+def on_a_terminal(*arguments: str | Path, stdout: bool = False) -> bytes:
+    """Run `onelane enrich` with stderr, and maybe stdout, on a terminal; return what that was sent."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "consumer", "enrich", str(PIPELINE), "--input", str(source)]
+    command = [sys.executable, "-m", "consumer", "enrich", str(PIPELINE), *map(str, arguments)]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=theirs) as process:
+    out = theirs if stdout else subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=theirs) as process:
         os.close(theirs)
         shown = b""
         try:
@@ -151,16 +150,74 @@ def test_a_bar_is_for_terminals(tmp_path: Path) -> None:
             pass
         assert process.wait(30) == 0
     os.close(ours)
+    return shown
+
+
+def test_a_bar_is_for_terminals(tmp_path: Path) -> None:
+    """On one, events are counted while it goes; the tests above saw none in a pipe."""
+    source = tmp_path / "events.jsonl"
+    source.write_bytes(PLAIN)
+    shown = on_a_terminal("--input", source)
     assert b"50 events" in shown
     assert b"100%" in shown
+
+
+def test_a_bar_leaves_nothing_among_records_and_dead_letters(tmp_path: Path) -> None:
+    """Records on the terminal have it to themselves; dead letters come above the bar, each a line of its own."""
+    source = tmp_path / "events.jsonl"
+    source.write_bytes(PLAIN + b"{\n" + PLAIN + b"{\n")
+    both = on_a_terminal("--input", source, stdout=True)
+    assert b"\x1b[" not in both.replace(b"\x1b[0m", b"")
+    assert both.count(b"\n") == 103
+    letters = [line for line in on_a_terminal("--input", source).split(b"\n") if b'{"line"' in line]
+    assert len(letters) == 2
+    for line in letters:
+        before, _, letter = line.partition(b'{"line"')
+        assert before.endswith(b"\x1b[2K")
+        assert letter.rstrip().endswith(b'"text":"{"}')
+
+
+def test_settings_of_colour_make_no_terminal_of_a_pipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """CI systems set them."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    source = tmp_path / "events.jsonl"
+    source.write_bytes(PLAIN)
+    done = onelane("enrich", PIPELINE, "--input", source, "--output", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def record_at(partition: int, offset: int) -> Event:
+    """Make a record of a topic."""
+    return PlainEvent(b"{}", topic="t", partition=partition, offset=offset)
 
 
 def test_the_newest_of_each_partition_are_taken() -> None:
     """As many of each; more where another has fewer, and never more than asked for."""
     bounds = {0: (0, 100), 1: (40, 42), 2: (0, 0), 3: (10, 60)}
-    spans = newest(bounds, 41)
-    assert spans == {0: (81, 100), 1: (40, 42), 2: (0, 0), 3: (40, 60)}
-    assert newest(bounds, 10_000) == bounds
+
+    def read(spans: Spans) -> list[Event]:
+        return [record_at(partition, offset) for partition, span in spans.items() for offset in range(*span)]
+
+    assert newest(bounds, 41, read) == {0: (81, 100), 1: (40, 42), 2: (0, 0), 3: (40, 60)}
+    assert newest(bounds, 10_000, read) == {**bounds}
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 50])
+@pytest.mark.parametrize("limit", [1, 7, 40, 1000])
+def test_offsets_without_a_record_are_not_counted(every: int, limit: int) -> None:
+    """Markers of transactions and gaps take up offsets: there are as many records as were asked for, the newest."""
+    bounds = {0: (0, 400), 1: (1000, 1450)}
+    offsets = {partition: list(range(low, high, every)) for partition, (low, high) in bounds.items()}
+    there = [(partition, offset) for partition, each in offsets.items() for offset in each]
+
+    def read(spans: Spans) -> list[Event]:
+        return [record_at(*place) for place in there if spans[place[0]][0] <= place[1] < spans[place[0]][1]]
+
+    found = [(event.partition(), event.offset()) for event in read(newest(bounds, limit, read))]
+    assert len(found) == min(limit, len(there))
+    for partition, each in offsets.items():
+        mine = [offset for at, offset in found if at == partition]
+        assert mine == each[len(each) - len(mine) :]
 
 
 def test_a_sample_knows_how_far_it_is() -> None:

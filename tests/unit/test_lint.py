@@ -1,6 +1,7 @@
 """`onelane lint`: everything at once, a sample of events, and JSON for programs."""
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -141,6 +142,37 @@ def test_a_model_that_can_not_be_opened_is_a_finding_too(tmp_path: Path) -> None
     told = {one["field"]: one["message"] for one in linted(path)["findings"]}
     assert told["output.layout"] == "no such value: 'marge'"
     assert told["model.path"].endswith("none.tflite can't be read: No such file or directory")
+
+
+def test_a_variable_without_a_value_is_one_finding(tmp_path: Path) -> None:
+    """What is wrong with the nothing in its place would be a second, and false."""
+    path = edited(
+        tmp_path,
+        ("name: flight-delays", "name: ${NOT_SET}"),
+        ("topic: flights,", "topic: '${NOT_SET}',"),
+        ("rows: 256", "rows: '${NOT_SET}'"),
+        ("layout: merge", "layout: '${NOT_SET}'"),
+        ("tensor: late", "tensor: '${NOT_SET}'"),
+        ("${KAFKA_BOOTSTRAP_SERVERS:-localhost:9092}", "${NOT_SET}"),
+    )
+    found = linted(path)
+    assert found["code"] == ExitCode.PIPELINE
+    assert {one["message"] for one in found["findings"]} == {"the environment has no NOT_SET"}
+    assert len(found["findings"]) == 6
+
+
+def test_a_registry_that_is_away_is_waited_for_with_a_word(tmp_path: Path) -> None:
+    """On stderr, before the wait is over."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]  # and nobody listens there, once it is closed
+    path = edited(tmp_path, ("format: json,", f"format: avro, schema: {FLIGHTS / 'flights.avsc'},"))
+    path.write_text(path.read_text() + f"registry: {{url: 'http://127.0.0.1:{port}'}}\n")
+    command = [sys.executable, "-m", "consumer", "lint", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stderr is not None
+        told = orjson.loads(process.stderr.readline())
+        process.terminate()
+    assert (told["event"], told["seconds"]) == ("the registry is waited for", 30)
 
 
 SAMPLE = [

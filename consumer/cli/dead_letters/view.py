@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from consumer.cli.progress import has_bars
 from consumer.deadletter.letter import Letter
 from consumer.deadletter.listing import DIMENSIONS, Histogram
 from consumer.deadletter.selection import Span
@@ -37,7 +38,7 @@ def in_progress(records: Iterable[Event], spans: Mapping[int, Span], what: str) 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     starts = {partition: start for partition, (start, _) in spans.items()}
     at = dict(starts)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not has_bars(console)) as bar:
         task = bar.add_task(what, total=sum(stop - start for start, stop in spans.values()))
         for count, record in enumerate(records):
             yield record
