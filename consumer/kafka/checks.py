@@ -132,13 +132,13 @@ def _metadata(admin: AdminClient, where: str, stopping: Callable[[], bool], last
         except KafkaException as error:
             if seldom(where):
                 left = round(deadline - time.monotonic())
-                why = last_words[-1] if last_words else reason(error).str()
+                why = last_words[-1] if last_words else explained(reason(error))
                 _log.warning("no broker answers yet", brokers=where, gives_up_after_seconds=left, error=why)
             if stopping():
                 raise StoppedError("stopped before a broker was found") from None
             if time.monotonic() < deadline:
                 continue
-            words = last_words[-1] if last_words else reason(error).str()
+            words = last_words[-1] if last_words else explained(reason(error))
             raise FatalBrokerError(f"no broker at {where} within {FIRST_CONTACT:.0f} s: {words}") from None
 
 

@@ -11,6 +11,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException
 
 from consumer.kafka.aside import Aside, StuckError
+from consumer.kafka.words import plain
 from consumer.operate.pulse import Wait
 
 T = TypeVar("T")
@@ -167,7 +168,7 @@ def explained(error: KafkaError, topic: str | None = None) -> str:
     denied = DENIED.get(error.code())
     if error.code() == KafkaError._FATAL:  # noqa: SLF001 - what a client died of is in its words alone
         denied = next((needs for code, needs in DENIED.items() if KafkaError(code).str() in error.str()), None)
-    return f"{where}{error.str()}" + (f" (grant {denied})" if denied else "")
+    return f"{where}{plain(error.str())}" + (f" (grant {denied})" if denied else "")
 
 
 def _again(error: KafkaError) -> bool:

@@ -40,6 +40,9 @@ class ReplayNotes:
         wanted = [TopicPartition(self._topic, partition) for partition in partitions]
         with said_plainly("what was replayed can't be told"):
             places = within_a_minute(lambda: self._ask(wanted), "what was replayed")
+        return self._memories(places)
+
+    def _memories(self, places: Iterable[TopicPartition]) -> dict[int, Memory]:
         memories = {}
         for place in places:
             try:
@@ -50,6 +53,16 @@ class ReplayNotes:
                     "else; --restart forgets it"
                 ) from None
         return memories
+
+    def glance(self, partitions: Iterable[int]) -> dict[int, Memory]:
+        """Return what was replayed, asked for once: for who can do without it.
+
+        Raises:
+            FatalBrokerError: the brokers don't tell, or not this client.
+            RefusedError: something else has committed to the group.
+        """
+        with said_plainly("what was replayed can't be told"):
+            return self._memories(self._ask([TopicPartition(self._topic, partition) for partition in partitions]))
 
     def offsets(self, positions: Mapping[int, int], memories: Mapping[int, Memory]) -> list[TopicPartition]:
         """Return offsets to commit, with what was replayed in their metadata.

@@ -18,7 +18,7 @@ from consumer.deadletter.replay import Memory
 from consumer.deadletter.selection import Span
 from consumer.exits import FatalBrokerError
 from consumer.kafka.aside import Aside
-from consumer.kafka.errors import CALL, reason
+from consumer.kafka.errors import CALL, explained, reason
 from consumer.kafka.notes import ReplayNotes, within_a_minute
 from consumer.kafka.targets import Failure, Target
 from consumer.kafka.topics import said_plainly
@@ -108,7 +108,7 @@ class Replay:
         why = reason(error) if isinstance(error, KafkaException) else None
         if why is not None and _dead(why):
             raise FatalBrokerError(
-                f"{_TAKEN_OVER}, or a transaction took longer than transaction.timeout.ms: {why.str()}"
+                f"{_TAKEN_OVER}, or a transaction took longer than transaction.timeout.ms: {explained(why)}"
             ) from error
         self._abort()
         failure = self._target.failed()
@@ -116,7 +116,7 @@ class Replay:
         self.open()
         if not self._is_as_noted():
             raise FatalBrokerError(_TAKEN_OVER) from error
-        return failure if failure.why else Failure(why.str() if why is not None else str(error), failure.learned)
+        return failure if failure.why else Failure(explained(why) if why is not None else str(error), failure.learned)
 
     def _is_as_noted(self) -> bool:
         """Return whether no other replay was at work between the abort and the new producer."""
@@ -133,7 +133,7 @@ class Replay:
             self._call(lambda: producer.abort_transaction(CALL), "abort transaction")
         except KafkaException as error:
             if not _dead(reason(error)):
-                raise FatalBrokerError(f"what was written can't be undone: {reason(error).str()}") from error
+                raise FatalBrokerError(f"what was written can't be undone: {explained(reason(error))}") from error
 
     def _call(self, call: Callable[[], None], what: str) -> None:
         within_a_minute(call, what, self._aside)

@@ -128,8 +128,8 @@ class InputTarget:
             FatalBrokerError: the topic refuses one; no other try would do better.
         """
         if self._failed is not None and self._failed.code() in REFUSED:
-            raise FatalBrokerError(f"{self._topic} does not take the events back: {self._failed.str()}")
-        return Failure(self._failed.str() if self._failed is not None else "", learned=False)
+            raise FatalBrokerError(f"{self._topic} does not take the events back: {explained(self._failed)}")
+        return Failure(explained(self._failed) if self._failed is not None else "", learned=False)
 
     def close(self) -> None:
         """Let go of the producer."""

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from consumer.deadletter.selection import Span, Window
 from consumer.exits import FatalBrokerError, PipelineError
 from consumer.kafka.checks import Topics, check_topics, find_topics
-from consumer.kafka.errors import reason
+from consumer.kafka.errors import explained, reason
 from consumer.kafka.settings import client_settings, outside_a_group
 from consumer.pipeline.spec import Pipeline
 from consumer.types import Event
@@ -68,7 +68,7 @@ def said_plainly(what: str) -> Iterator[None]:
         why = reason(error)
         if why.code() in (KafkaError._INVALID_ARG, KafkaError._CONFLICT):  # noqa: SLF001 - librdkafka's local codes
             raise PipelineError(f"kafka: librdkafka refuses a setting: {why.str()}") from error
-        raise FatalBrokerError(f"{what}: {why.str()}") from error
+        raise FatalBrokerError(f"{what}: {explained(why)}") from error
 
 
 class TopicReader:
@@ -160,9 +160,9 @@ class TopicReader:
         """Return whether an error came instead of a record; the end of a partition is none, and told past markers."""
         if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's local code
             return False
-        self._last_words = error.str()
+        self._last_words = explained(error)
         if error.fatal() or error.code() in _FINAL:
-            raise FatalBrokerError(f"{self._topic} can't be read: {error.str()}")
+            raise FatalBrokerError(f"{self._topic} can't be read: {explained(error)}")
         return True
 
     def _at(self, moment: int | None, bounds: Mapping[int, Span]) -> dict[int, int]:
@@ -178,4 +178,4 @@ class TopicReader:
         return TopicPartition(self._topic, partition, offset)
 
     def _client_error(self, error: KafkaError) -> None:
-        self._last_words = error.str()
+        self._last_words = explained(error)

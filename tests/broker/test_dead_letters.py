@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from consumer.deadletter.causes import Code
 from consumer.deadletter.headers import REPLAYS
+from consumer.pipeline.load import load
 from consumer.types import Cause, Headers, PlainEvent, Stage
 from tests.support.command import ROOT, onelane
 from tests.support.fixtures import OpenStream, StartWorker
@@ -38,6 +39,7 @@ def letter(
     headers: Headers = (),
     model: str = "delay@1",
     pipeline: str | None = None,
+    label: str | None = None,
 ) -> NewRecord:
     """Return a dead letter of an event that is fine by now."""
     event = PlainEvent(
@@ -49,7 +51,7 @@ def letter(
         timestamp=(1, happened),
         headers=headers,
     )
-    record = dead_letter(event, cause=cause, model=model, pipeline=f"{pipeline or stream.name}@1")
+    record = dead_letter(event, cause=cause, model=model, pipeline=label or f"{pipeline or stream.name}@1")
     return NewRecord(
         key=record.key(),
         value=record.value(),
@@ -179,8 +181,15 @@ def test_a_replay_leaves_what_it_should(open_stream: OpenStream) -> None:
             NewRecord(value=b"hello"),
         ],
     )
+    fates = {"replay": 2, "spent": 1, "elsewhere": 1}
+    assert dead_letters(stream, "list")["replay"] == fates
     done = dead_letters(stream, "replay", "--cause", "OutOfRange", "--yes")
     assert done["published"] == 1
+    assert dead_letters(stream, "list")["replay"] == fates | {"replay": 1, "done": 1}
+    told = " ".join(onelane("dead-letters", "list", stream.pipeline).stdout.decode().split())
+    assert (
+        "for `replay`: 1 to replay, 1 replayed already, 1 replayed too often (--max-replays 3), 1 of another" in told
+    )
     assert done["left"] == {"unselected": 1, "done": 0, "spent": 1, "elsewhere": 1, "foreign": 1}
     assert event_ids(read_all(stream.bootstrap, stream.input)) == [0]
     more = dead_letters(stream, "replay", "--max-replays", "4", "--yes")
@@ -188,6 +197,26 @@ def test_a_replay_leaves_what_it_should(open_stream: OpenStream) -> None:
     assert sorted(event_ids(read_all(stream.bootstrap, stream.input))) == [0, 2, 3]
     counts = {event_ids([r])[0]: dict(r.headers)[REPLAYS] for r in read_all(stream.bootstrap, stream.input)}
     assert counts == {0: b"1", 2: b"4", 3: b"1"}
+
+
+def test_what_is_likely_in_vain_is_said_before_it_is_done(open_stream: OpenStream) -> None:
+    """To a person who could still stop it, and beside what programs read."""
+    stream = open_stream()
+    label = load(stream.pipeline).label
+    bury(stream, [letter(stream, 0, label=label), letter(stream, 1)])
+    watched = (
+        "import sys, consumer.kafka.replay as replay\n"
+        "run = replay.Replay.run\n"
+        "def told(*given):\n    print('DEED', file=sys.stderr, flush=True)\n    return run(*given)\n"
+        "replay.Replay.run = told\n"
+        f"sys.argv = ['onelane', 'dead-letters', 'replay', {str(stream.pipeline)!r}, '--yes', '--json']\n"
+        "from consumer.cli import main\nmain()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", watched], cwd=ROOT, capture_output=True, check=True, timeout=60)
+    assert json.loads(done.stdout)["published"] == 2
+    warning, deed = done.stderr.decode().splitlines()
+    assert warning.startswith(f"1 of them fell out of this very pipeline ({label}): ")
+    assert deed == "DEED"
 
 
 def test_restart_replays_again(open_stream: OpenStream) -> None:
@@ -345,6 +374,7 @@ def test_notes_that_something_else_wrote_are_refused(open_stream: OpenStream) ->
     settings = {"bootstrap.servers": stream.bootstrap, "group.id": f"{stream.name}.replay", "log_level": 0}
     with Consumer(settings) as consumer:
         consumer.commit(offsets=[TopicPartition(stream.dead, 0, 1, "by hand")], asynchronous=False)
+    assert dead_letters(stream, "list")["replay"] is None  # counting goes on without
     error = dead_letters(stream, "replay", "--yes", code=5)["error"]
     assert f"the offset of {stream.dead}[0] was committed by something else; --restart forgets it" in error
     assert dead_letters(stream, "replay", "--restart", "--yes")["published"] == 1

@@ -158,4 +158,4 @@ def _warned(stream: Stream, to: str) -> bool:
     """Whether a dry run says that the workers would make dead letters of them again."""
     done = onelane("dead-letters", "replay", stream.pipeline, "--to", to)
     assert done.returncode == 0, done.stderr.decode()
-    return b"fell out of this very pipeline" in done.stdout
+    return b"fell out of this very pipeline" in done.stderr

@@ -17,6 +17,7 @@ from consumer.cli.dead_letters.view import (
     value_text,
 )
 from consumer.deadletter.listing import Histogram
+from consumer.kafka.words import plain as plain_words
 from consumer.types import PlainEvent
 from tests.support.command import onelane
 from tests.support.letters import dead_letter, letter_of
@@ -125,20 +126,31 @@ def plain(table: object, width: int) -> list[str]:
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [40, 80, 120])
 def test_a_histogram_fits_a_terminal(width: int) -> None:
     """Ten rows a dimension at most, with what is left out summed up; long names are folded."""
     histogram = Histogram(0)
     for number in range(30):
         event = PlainEvent(b"v", topic="t")
         histogram.add(letter_of(dead_letter(event, at=(number, 0), model="m" * 60, pipeline="p" * 200)))
-    lines = plain(histogram_table(histogram), width)
+    lines = plain(histogram_table(histogram, width), width)
     assert max(map(len, lines)) <= width
-    assert "m" * 20 in "\n".join(lines)
+    words = "\n".join(lines)
+    assert (words.count("m"), words.count("p")) == (60 + len(["Malformed", "model", "more", "minute"]), 200 + 3)
     (rest,) = [line for line in lines if "20 more" in line]
-    assert rest.split()[-2] == "20"
+    assert rest.split()[:3] == ["20", "more", "20"]
     assert not [line for line in lines if line.startswith(("field", "replays"))]
     assert len(histogram_json(histogram)["partition"]) == 30  # type: ignore[arg-type]
+
+
+def test_a_letter_keeps_its_names_on_a_narrow_terminal() -> None:
+    """They are folded, not cut."""
+    event = PlainEvent(b"v", topic="t", key=b"k" * 70, headers=[("h" * 90, b"w" * 100)])
+    lines = plain(letter_table(letter_of(dead_letter(event))), 40)
+    assert max(map(len, lines)) <= 40
+    words = "\n".join(lines)
+    assert (words.count("h"), words.count("w")) == (90 + len(["header", "flight-delays"]), 100)
+    assert all(name in words for name in ("dead letter", "timestamp", "pipeline", "header"))
 
 
 def test_a_letter_is_shown_without_obeying_it() -> None:
@@ -162,3 +174,23 @@ def test_a_letter_for_programs_says_what_bytes_are() -> None:
     assert '"value": {\n    "json": {"n": 1.0}\n  }' in dumps(found)
     assert letter_json(letter_of(dead_letter(PlainEvent(None, topic="t"))))["value"] is None
     assert letter_json(letter_of(dead_letter(PlainEvent(b"{", topic="t"))))["value"] == {"text": "{"}
+
+
+@pytest.mark.parametrize(
+    ("said", "plainly"),
+    [
+        ("127.0.0.1:9/bootstrap: Connect to ipv4#127.0.0.1:9 failed: Connection refused (after 0ms in state CONNECT)",
+         "127.0.0.1:9 refuses connections"),
+        ("sasl_ssl://b:9/1: Connect to ipv6#[::1]:9 failed: Timed out (after 9ms in state UP)",
+         "[::1]:9 can't be reached: Timed out"),
+        ("b:9/bootstrap: Failed to resolve 'b:9': Name or service not known (after 41ms in state CONNECT)",
+         "b:9 is no host that is known here"),
+        ("Failed to get metadata: Local: Broker transport failure", "no connection to a broker"),
+        ("b:9/2: Disconnected (after 9ms in state UP, 3 identical error(s) suppressed)", "Disconnected"),
+        ("Local: Timed out", "no answer in time"),
+        ("Broker: Group authorization failed", "Broker: Group authorization failed"),
+    ],
+)  # fmt: skip
+def test_what_the_client_says_is_said_plainly(said: str, plainly: str) -> None:
+    """Without its states, its names for brokers and its counting."""
+    assert plain_words(said) == plainly

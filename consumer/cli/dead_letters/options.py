@@ -1,7 +1,7 @@
 """Options that say which dead letters are meant, shared by the three commands."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 import msgspec
@@ -11,6 +11,9 @@ from consumer.deadletter.causes import Code
 from consumer.deadletter.selection import Selection, Window, parse_offsets
 from consumer.exits import PipelineError
 from consumer.types import Stage
+
+# How often an event is replayed unless somebody wants it otherwise.
+MOST_REPLAYS: Final = 3
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -2,14 +2,15 @@
 
 import logging
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from consumer.assembly import assemble
-from consumer.cli.dead_letters.options import Filters, filter_options, make_filters
+from consumer.cli.dead_letters.options import MOST_REPLAYS, Filters, filter_options, make_filters
 from consumer.cli.dead_letters.view import (
     counted,
     dumps,
@@ -50,7 +51,7 @@ _LEFT: Final = (Fate.UNSELECTED, Fate.DONE, Fate.SPENT, Fate.ELSEWHERE, Fate.FOR
 @click.option(
     "--max-replays",
     type=click.IntRange(min=1),
-    default=3,
+    default=MOST_REPLAYS,
     show_default=True,
     metavar="N",
     help="Leave those that were replayed so often.",
@@ -129,9 +130,32 @@ def _replay(
     memories = {partition: Memory() for partition in bounds} if restart else notes.read(bounds)
     judge = Judge(spec.name, spec.input.topic, filters.selection)
     most = Most(rows, spec.batch.bytes)
-    with closing(in_progress(reader.read(spans), spans, "replaying" if for_real else "looking")) as records:
-        reading = Reading(records, spans, judge, memories, most=most, now=time.time_ns() // 1_000_000)
-        return replay.run(reading, memories, bounds) if for_real else replay.rehearse(reading)
+
+    @contextmanager
+    def reading(doing: str) -> Iterator[Reading]:
+        with closing(in_progress(reader.read(spans), spans, doing)) as records:
+            yield Reading(records, spans, judge, memories, most=most, now=time.time_ns() // 1_000_000)
+
+    if not for_real or isinstance(target, InputTarget):  # before the deed: afterwards, no warning is of use
+        with reading("looking") as looked:
+            outcome = replay.rehearse(looked)
+        _warn(file, outcome)
+        if not for_real:
+            return outcome
+    with reading("replaying") as looked:
+        return replay.run(looked, memories, bounds)
+
+
+def _warn(file: PipelineFile, outcome: Outcome) -> None:
+    """Say what is likely in vain."""
+    same = outcome.letters.counts["pipeline"][file.label]
+    if same and outcome.results[PUBLISHED]:
+        click.secho(
+            f"{same:,} of them fell out of this very pipeline ({file.label}): without another model, workers would "
+            "make dead letters of them again",
+            fg="yellow",
+            err=True,
+        )
 
 
 def _json(outcome: Outcome, *, for_real: bool) -> dict[str, object]:
@@ -159,14 +183,8 @@ def _show(file: PipelineFile, outcome: Outcome, max_replays: int, *, for_real: b
     verb = "replayed" if for_real else "would be replayed"
     console.print(f"[bold]{topic}[/bold]: {counted(letters.total)} {verb}")
     if letters.total:
-        console.print(histogram_table(letters))
+        console.print(histogram_table(letters, console.width))
         console.print(_became(file, outcome, "" if for_real else "would be "))
-        same = letters.counts["pipeline"][file.label]
-        if same and outcome.results[PUBLISHED]:
-            console.print(
-                f"[yellow]{same:,} of them fell out of this very pipeline ({file.label}): without another model, "
-                "workers would make dead letters of them again[/yellow]"
-            )
     left = [_left(fate, outcome.fates[fate], max_replays) for fate in _LEFT if outcome.fates[fate]]
     if left:
         console.print(f"left: {', '.join(left)}")

@@ -19,6 +19,8 @@ from consumer.deadletter.selection import Span
 from consumer.types import Event
 
 _BAR: Final = 20
+# Of a terminal that has room for bars beside names.
+_WIDE: Final = 60
 _MOST_ROWS: Final = 10
 _HEX: Final = 16
 _MOST_HEX: Final = 4096
@@ -71,13 +73,24 @@ def histogram_json(histogram: Histogram) -> dict[str, object]:
     return {"total": histogram.total, **ends, **{name: dict(histogram.rows(name)) for name in DIMENSIONS}}
 
 
-def histogram_table(histogram: Histogram) -> Table:
-    """Return a histogram for people: a block of rows a dimension, the ten most frequent of each."""
+def histogram_table(histogram: Histogram, width: int) -> Table:
+    """Return a histogram for people: a block of rows a dimension, the ten most frequent of each.
+
+    Args:
+        histogram: the counts.
+        width: of the terminal; a narrow one has no room for bars.
+    """
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_column(justify="right", no_wrap=True)
-    table.add_column(style="cyan", no_wrap=True)
+    if width >= _WIDE:
+        table.add_column(style="cyan", no_wrap=True)
+
+    def add(name: str, what: Text, count: int) -> None:
+        bar = [_bar(count, histogram.total)] if width >= _WIDE else []
+        table.add_row(name, what, f"{count:,}", *bar)
+
     for dimension in DIMENSIONS:
         rows = histogram.rows(dimension)
         if dimension == "replays" and [value for value, _ in rows] == ["0"]:
@@ -86,10 +99,10 @@ def histogram_table(histogram: Histogram) -> Table:
             continue
         for number, (value, count) in enumerate(rows[:_MOST_ROWS]):
             name = "" if number else dimension
-            table.add_row(name, Text(printable(value or "none")), f"{count:,}", _bar(count, histogram.total))
+            add(name, Text(printable(value or "none")), count)
         if len(rows) > _MOST_ROWS:
             rest = sum(count for _, count in rows[_MOST_ROWS:])
-            table.add_row("", f"{len(rows) - _MOST_ROWS:,} more", f"{rest:,}", _bar(rest, histogram.total))
+            add("", Text(f"{len(rows) - _MOST_ROWS:,} more"), rest)
     return table
 
 
@@ -114,7 +127,7 @@ def letter_table(letter: Letter) -> Table:
         *((f"header {name}", _short(value)) for name, value in letter.own_headers),
     ]
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
+    table.add_column(style="bold", overflow="fold")
     table.add_column(overflow="fold")
     for name, value in pairs:
         if value is not None:
