@@ -65,8 +65,12 @@ fresh: $(VENV)/.dev  ## Are the generated files fresh?
 
 check: lint types fresh  ## All that is checked without running
 
-broker: $(VENV)/.dev jars  ## A real broker in the foreground, on localhost:9092, with the example's topics
-	@$(VENV)/bin/python -m tests.support.kafka --port 9092 --topic flights --topic flights-enriched --topic flights-dead
+# The pipeline's input topic; beside it, the two that `onelane init` names after it.
+TOPIC ?= flights
+
+broker: $(VENV)/.dev jars  ## A real broker in the foreground, on localhost:9092, with the topics of TOPIC (flights)
+	@$(VENV)/bin/python -m tests.support.kafka --port 9092 \
+		--topic $(TOPIC) --topic $(TOPIC)-enriched --topic $(TOPIC)-dead
 
 bench-limit: $(VENV)/.dev jars  ## The worker against a hand-written bare loop, on one real broker in one run
 	@$(VENV)/bin/python -m bench.limit
