@@ -17,13 +17,19 @@ from consumer.pipeline.paths import parse
 
 # Beyond so many different values a field is no category.
 MOST_ENTRIES: Final = 1000
-_DEEPEST: Final = 4
+_DEEPEST: Final = 8
 _LONG_TEXT: Final = 24
 # Of a field's values: a sample of real events has broken ones in it.
 _NEARLY: Final = 0.9
 _RARE: Final = 0.05
-# Days and times as people write them, in whatever order.
-_DATED: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T,].*)?")
+# Days and times as people write them, in whatever order, and as mails do.
+_DATED: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T,].*)?|[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} .*")
+# As JSON writes numbers: what `text: allow` takes. 007 is none, but a name.
+_NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+# Beyond it floats don't tell integers apart.
+_EXACT: Final = 2**53
+# The square of a larger one is none.
+_LARGE: Final = 1e150
 
 
 class Field(msgspec.Struct):
@@ -35,9 +41,11 @@ class Field(msgspec.Struct):
         types: how often it is a number, boolean, text, list or object.
         values: how often each text, number or boolean is there; emptied when there are too many.
         many: whether there were too many.
+        digits: how many of its texts are numbers; these count among its numbers.
         integers: whether all numbers are whole.
-        total: sum of its numbers.
-        squares: sum of their squares.
+        first: of its numbers.
+        total: sum of its numbers, each without the first: large ones that differ little would have no deviation.
+        squares: sum of the squares of these.
         lowest: of its numbers.
         highest: of its numbers.
         times: how many of its texts are RFC 3339 times, as features of that kind read them.
@@ -52,7 +60,9 @@ class Field(msgspec.Struct):
     types: Counter[str] = msgspec.field(default_factory=Counter)
     values: Counter[Any] = msgspec.field(default_factory=Counter)
     many: bool = False
+    digits: int = 0
     integers: bool = True
+    first: float | None = None
     total: float = 0.0
     squares: float = 0.0
     lowest: float = math.inf
@@ -66,6 +76,8 @@ class Field(msgspec.Struct):
     @property
     def kind(self) -> str:
         """What nearly all its values are: number, boolean, text or list; mixed where they are not of one type."""
+        if self.numbers >= _NEARLY * max(1, self.present):
+            return "number"
         kind, count = next(iter(self.types.most_common(1)), ("null", 0))
         return kind if count >= _NEARLY * self.present else "mixed"
 
@@ -75,6 +87,11 @@ class Field(msgspec.Struct):
         return self.types.total()
 
     @property
+    def numbers(self) -> int:
+        """How often it is a number, or a text that is one."""
+        return self.types["number"] + self.digits
+
+    @property
     def missing(self) -> float:
         """In which part of the events it is absent or null."""
         return 1 - self.present / self.events
@@ -82,12 +99,13 @@ class Field(msgspec.Struct):
     @property
     def mean(self) -> float:
         """Of its numbers."""
-        return self.total / max(1, self.types["number"])
+        return (self.first or 0.0) + self.total / max(1, self.numbers)
 
     @property
     def std(self) -> float:
         """Of its numbers; 0 where it is too large to be told."""
-        variance = self.squares / max(1, self.types["number"]) - self.mean * self.mean
+        count = max(1, self.numbers)
+        variance = self.squares / count - (self.total / count) ** 2
         return math.sqrt(variance) if 0 < variance < math.inf else 0.0
 
     @property
@@ -108,6 +126,8 @@ class Field(msgspec.Struct):
         if self.is_time or self.is_date:
             return False
         every = self.many or (self.present > 1 and len(self.values) == self.present)
+        if self.kind == "number" and max(-self.lowest, self.highest) > _EXACT:
+            return every
         named = self.path.lower().rpartition(".")[2]
         return every and (
             named.endswith("id") or named in ("key", "uuid", "offset") or (self.kind == "text" and not self.is_long)
@@ -185,7 +205,8 @@ def look_at_fields(lines: Iterable[bytes], name: str, limit: int) -> Look:
         if look.events == limit:
             break
     if not look.events:
-        raise PipelineError(look.first_bad or f"{name}: no events")
+        told = f"{look.first_bad}; a sample is JSON lines, an object a line" if look.bad else f"{name}: no events"
+        raise PipelineError(told)
     for field in fields.values():
         field.events = look.events
     look.fields = list(fields.values())
@@ -196,6 +217,8 @@ def _event(line: bytes) -> dict[str, Any]:
     try:
         event = orjson.loads(line)
     except orjson.JSONDecodeError as error:
+        if "valid UTF-8" in error.msg:
+            raise ValueError("not UTF-8") from None
         raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from None
     if not isinstance(event, dict):
         raise ValueError(f"an event is a JSON object, not {_word(event)}")  # noqa: TRY004 - a line's fault
@@ -227,11 +250,11 @@ def _take(field: Field, value: Any) -> None:  # noqa: ANN401
     kind = _word(value)
     field.types[kind] += 1
     if kind == "number":
-        field.total += value
-        field.squares += value * value
-        field.lowest, field.highest = min(field.lowest, value), max(field.highest, value)
-        field.integers = field.integers and float(value).is_integer()
+        _count(field, value)
     elif kind == "text":
+        if _NUMBER.fullmatch(value) and math.isfinite(float(value)):
+            field.digits += 1
+            _count(field, float(value))
         field.letters += len(value)
         is_time = _is_time(value)
         field.times += is_time
@@ -244,6 +267,15 @@ def _take(field: Field, value: Any) -> None:  # noqa: ANN401
         if len(field.values) > MOST_ENTRIES:
             field.many = True
             field.values.clear()
+
+
+def _count(field: Field, number: float) -> None:
+    if field.first is None:
+        field.first = number
+    field.total += number - field.first
+    field.squares += (number - field.first) ** 2 if abs(number) < _LARGE else math.inf
+    field.lowest, field.highest = min(field.lowest, number), max(field.highest, number)
+    field.integers = field.integers and float(number).is_integer()
 
 
 def _is_number(value: object) -> bool:

@@ -40,7 +40,7 @@ def column(field: Field, tensor: Tensor) -> Guess:
     if field.kind == "mixed" or (is_index(tensor) and field.path.lower().endswith("id")):
         spec = {"field": field.path, "kind": "category", "buckets": _BUCKETS, **_key(field)}
         return Guess(spec, "how many buckets the training had, or its vocabulary")
-    if field.kind == "text":
+    if field.kind == "text" or (is_index(tensor) and field.digits > field.numbers / 2):
         entries = sorted(map(str, field.values))
         why = "the order of the entries must be that of the training"
         return Guess({"field": field.path, "kind": "category", "vocabulary": entries, "unknown": 0}, why, 1, entries)
@@ -107,11 +107,16 @@ def _numbers(field: Field, tensor: Tensor) -> Guess:
 
 
 def _number(field: Field, tensor: Tensor) -> Guess:
-    spec: dict[str, Any] = {"field": field.path, "kind": "number", **_missing(field, value=0)}
+    stands_in = 0 if not is_index(tensor) or field.lowest <= 0 <= field.highest else math.floor(field.lowest)
+    spec: dict[str, Any] = {"field": field.path, "kind": "number", **_missing(field, value=stands_in)}
     why = [_absent(field)]
     if field.types["text"]:
         spec["text"] = "allow"
-        why.append("some are written as texts")
+        why.append("some are written as texts" if field.types["number"] else "written as texts")
+        if field.types["text"] > field.digits:
+            why.append(f"{field.types['text'] - field.digits:,} of the sample are no numbers: dead letters")
+    if field.is_constant:
+        why.append("always the same in the sample")
     if is_index(tensor):
         spec["range"] = [math.floor(field.lowest), math.ceil(field.highest)]
         why.append("the range is the sample's")

@@ -2,6 +2,7 @@
 
 import base64
 import difflib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -209,7 +210,7 @@ def _columns(tensor: Tensor, left: Sequence[Field], proposal: Proposal) -> list[
         return []
     fields = [field for field in useful if field.kind != "mixed"]
     best: list[Guess] = []
-    for columns in _ways(tensor, fields):
+    for columns in itertools.chain(_ways(tensor, fields), _with_constants(tensor, fields, left)):
         width = sum(column.width for column in columns)
         if width == tensor.width:
             return columns
@@ -222,6 +223,17 @@ def _columns(tensor: Tensor, left: Sequence[Field], proposal: Proposal) -> list[
     else:
         proposal.open.append(f"check the columns of {tensor}: the sample has more fields than it takes")
     return cut
+
+
+def _with_constants(tensor: Tensor, fields: Sequence[Field], left: Sequence[Field]) -> Iterator[list[Guess]]:
+    """Return ways with fields that are always the same: they need not be so beyond the sample, and there is room."""
+    constant = [
+        field
+        for field in left
+        if field.is_constant and field.kind in ("number", "boolean") and not field.is_identifier
+    ]
+    for count in range(1, 1 + min(len(constant), tensor.width)):
+        yield from _ways(tensor, [*fields, *constant[:count]])
 
 
 def _present(tensor: Tensor, fields: Sequence[Field], proposal: Proposal) -> list[Guess]:

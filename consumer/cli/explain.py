@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import codecs
 import logging
 import sys
 from pathlib import Path
@@ -38,12 +39,14 @@ def command(
     """
     set_up_logs(logging.WARNING)
     assembly = assemble(load_pipeline(pipeline))
-    value = sys.stdin.buffer.read().strip()
+    value = sys.stdin.buffer.read().strip().removeprefix(codecs.BOM_UTF8)
     if assembly.file.spec.input.format != "json":
         try:
             value = base64.b64decode(value, validate=True)
         except binascii.Error as error:
             raise PipelineError(f"stdin: not base64, which binary events are: {error}") from None
+    elif b"\n" in value and _is_json(value.split(b"\n", 1)[0]) and not _is_json(value):
+        raise PipelineError("stdin: several events, a line each: give one of them, such as `head -1` does")
     event = PlainEvent(
         value,
         topic="stdin",

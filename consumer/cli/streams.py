@@ -1,5 +1,6 @@
 """Files as commands open them: gzipped or not, and written whole or not at all."""
 
+import codecs
 import gzip
 import os
 import zlib
@@ -11,6 +12,7 @@ from typing import BinaryIO, Final, cast
 from consumer.exits import PipelineError
 
 _GZIP: Final = b"\x1f\x8b"
+_MARK: Final = codecs.BOM_UTF8
 _LEVEL: Final = 6
 
 
@@ -32,18 +34,25 @@ def opened(path: Path) -> Iterator[tuple[Iterable[bytes], int, Callable[[], int]
 def compressed(raw: BinaryIO, name: str) -> Iterable[bytes]:
     """Return the lines of a stream, unpacked where it is gzip by its first two bytes.
 
+    A byte order mark at its beginning is the file's, not the first event's: it is left out.
+
     Raises:
         PipelineError: while reading, that it is broken.
     """
     begins: Callable[[int], bytes] | None = getattr(raw, "peek", None)
-    if begins is None or begins(len(_GZIP))[: len(_GZIP)] != _GZIP:
-        return raw
-    return _unpacked(raw, name)
+    start = b"" if begins is None else begins(len(_MARK))
+    if start.startswith(_GZIP):
+        return _unpacked(raw, name)
+    if start.startswith(_MARK):
+        raw.read(len(_MARK))
+    return raw
 
 
 def _unpacked(raw: BinaryIO, name: str) -> Iterator[bytes]:
     try:
         with gzip.GzipFile(fileobj=raw, mode="rb") as lines:
+            if lines.peek(len(_MARK)).startswith(_MARK):
+                lines.read(len(_MARK))
             yield from lines
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise PipelineError(f"{name}: broken gzip: {error}") from None

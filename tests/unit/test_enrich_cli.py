@@ -44,6 +44,17 @@ def test_files_in_and_out(packed: bool, expected: bytes, tmp_path: Path) -> None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["events", target.name]
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_mark_at_a_files_beginning_is_the_files(packed: bool, expected: bytes, tmp_path: Path) -> None:  # noqa: FBT001
+    """Windows writes one; with it the first event would be no JSON, and ends of lines are what they are there."""
+    marked = b"\xef\xbb\xbf" + PLAIN.replace(b"\n", b"\r\n")
+    marked = gzip.compress(marked) if packed else marked
+    (tmp_path / "events").write_bytes(marked)
+    filed = onelane("enrich", PIPELINE, "--input", tmp_path / "events")
+    assert (filed.stdout, filed.stderr) == (expected, b"")
+    assert onelane("enrich", PIPELINE, stdin=marked).stdout == expected
+
+
 def test_stdin_may_be_gzipped_and_cut_short(expected: bytes) -> None:
     """The first events only."""
     done = onelane("enrich", PIPELINE, "--limit", "7", stdin=gzip.compress(PLAIN))

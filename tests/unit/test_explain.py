@@ -88,6 +88,15 @@ def test_for_people_in_lines() -> None:
     assert dead.startswith("dead letter  WrongType of field distance, at stage decode: ")
 
 
+def test_of_several_events_it_asks_for_one() -> None:
+    """Rather than to take them for one that is broken; one may be written over many lines, after a mark."""
+    several = onelane("explain", FLIGHTS / "pipeline.yaml", stdin=b"\n".join(flight_values()[:3]))
+    assert (several.returncode, several.stdout) == (2, b"")
+    assert b"stdin: several events, a line each: give one of them" in several.stderr
+    pretty = b"\xef\xbb\xbf" + orjson.dumps(orjson.loads(FLIGHT), option=orjson.OPT_INDENT_2)
+    assert explained(FLIGHTS / "pipeline.yaml", pretty)["became"] == "enriched"
+
+
 def test_a_raw_event_is_base64() -> None:
     """As for `onelane enrich`."""
     pipeline = ROOT / "examples" / "image" / "pipeline-raw.yaml"

@@ -111,6 +111,11 @@ def test_hostile_names_and_entries_stay_what_they_are() -> None:
     ("lines", "words"),
     [
         (b'{"a":', ":1: not JSON: "),
+        (
+            b"id,a\n1,2\n",
+            ":1: not JSON: unexpected character, expected a JSON value at column 1; a sample is JSON lines, an object a line",
+        ),
+        (b'{"a":"\xff"}', ":1: not UTF-8"),
         (b"\n\n[1]\nx", ":3: an event is a JSON object, not list"),
         (b"\n\n", ": no events"),
         (gzip.compress(b'{"a":1}\n', mtime=0)[:-4], ": broken gzip: "),
@@ -184,6 +189,33 @@ def test_what_is_left_out_is_said_with_the_reason(tmp_path: Path) -> None:
         "their values are of several types": "mixed",
         "hardly any event has them": "rare",
     }
+
+
+def test_numbers_that_are_written_as_texts_are_numbers(tmp_path: Path) -> None:
+    """As in what was a table of text; what no number begins like, such as 007, is a name."""
+    events: list[dict[str, object]]
+    events = [{"a": f"{row / 2:.2f}", "b": str(row), "c": row if row % 2 else str(row), "zip": f"0{row % 9}"}
+              for row in range(40)]  # fmt: skip
+    text = drafted(tmp_path, events)
+    assert re.findall(r"field: (\w+), kind: number, text: allow", text) == ["a", "b", "c"]
+    assert "mean 9.75, std 5.772 in the sample" in text
+    assert "no room for them: zip\n" in text
+
+
+def test_what_is_always_the_same_fills_a_tensor_that_wants_more(tmp_path: Path) -> None:
+    """A sample of an hour has less to say than the training had."""
+    events: list[dict[str, object]] = [{"a": row, "same": 7, "one": True, "name": "x"} for row in range(40)]
+    text = drafted(tmp_path, events)
+    assert re.findall(r"field: (\w+), kind: ", text) == ["a", "same", "one"]
+    assert "{field: same, kind: number}   # guess: always the same in the sample; mean 7.0" in text
+
+
+def test_large_numbers_have_their_deviation_and_are_no_columns_where_they_tell_events_apart() -> None:
+    """A float of 64 bits does not tell such integers apart, one of 32 still less."""
+    events = [{"at": 1_700_000_000 + row, "a": 2**60 + row, "b": 2**60 * (row % 2)} for row in range(40)]
+    found = {field.path: field for field in look_at_fields(map(orjson.dumps, events), "events", 100).fields}
+    assert found["at"].std == pytest.approx(11.54, abs=0.01)
+    assert [path for path, field in found.items() if field.is_identifier] == ["a"]
 
 
 @pytest.mark.parametrize("value", [1.5, None, {"x": 1}])
