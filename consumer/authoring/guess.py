@@ -53,6 +53,8 @@ def column(field: Field, tensor: Tensor) -> Guess:
 
 def sized(guess: Guess, size: int | None, field: Field) -> Guess:
     """Fit a category to how many indices the model knows, where that could be found out."""
+    if size is not None and "range" in guess.spec:
+        return Guess({**guess.spec, "range": [0, size - 1]}, f"the model knows {size} indices")
     if size is None or guess.spec["kind"] != "category":
         return guess
     entries = guess.entries

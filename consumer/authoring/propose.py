@@ -17,6 +17,9 @@ from consumer.model.tensors import Tensor
 from consumer.pipeline.contradictions import RESERVED
 
 _ALIKE: Final = 0.75
+# Stands for a field that a person has to name.
+FILL_IN: Final = "FILL_IN"
+_HOURS: Final = 24
 _MAGIC: Final = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG"}
 _PICTURE: Final = (3, 4)
 _CHANNELS: Final = (1, 3)
@@ -155,7 +158,8 @@ def _text(tensor: Tensor, left: Sequence[Field], proposal: Proposal) -> Guess:
 
 
 def _single(tensor: Tensor, left: Sequence[Field], proposal: Proposal) -> Guess:
-    fit = list(filter(_suits, left))
+    size = proposal.tables.get(tensor.name)
+    fit = [field for field in left if _suits(field) and (not is_index(tensor) or _is_known(field, size))]
     field = _named(tensor.name, fit)
     if field is None:
         fit = [one for one in fit if not one.is_identifier]
@@ -164,11 +168,20 @@ def _single(tensor: Tensor, left: Sequence[Field], proposal: Proposal) -> Guess:
         field = next((one for one in fit if one.kind == wanted), next(iter(fit), None))
         if field is None:
             proposal.open.append(f"say which field goes into {tensor}: none of the sample suits it")
-            return Guess({"field": "FILL_IN", "kind": "number"}, "nothing in the sample suits it")
-        guess = sized(column(field, tensor), proposal.tables.get(tensor.name), field)
+            return Guess({"field": FILL_IN, "kind": "number"}, "nothing in the sample suits it")
+        guess = sized(column(field, tensor), size, field)
         guess.why = f"no field is called like it{'; ' + guess.why if guess.why else ''}"
         return guess
-    return sized(column(field, tensor), proposal.tables.get(tensor.name), field)
+    return sized(column(field, tensor), size, field)
+
+
+def _is_known(field: Field, size: int | None) -> bool:
+    """Return whether a model knows all of a field's values as indices; a category is made to fit."""
+    if field.is_time:
+        return size is None or size >= _HOURS
+    if field.kind != "number" or field.digits > field.numbers / 2 or field.path.lower().endswith("id"):
+        return True
+    return field.integers and field.lowest >= 0 and (size is None or field.highest < size)
 
 
 def _suits(field: Field) -> bool:

@@ -111,10 +111,7 @@ def test_hostile_names_and_entries_stay_what_they_are() -> None:
     ("lines", "words"),
     [
         (b'{"a":', ":1: not JSON: "),
-        (
-            b"id,a\n1,2\n",
-            ":1: not JSON: unexpected character, expected a JSON value at column 1; a sample is JSON lines, an object a line",
-        ),
+        (b"id,a\n", ":1: not JSON: unexpected character, expected a JSON value at column 1; a sample is JSON lines"),
         (b'{"a":"\xff"}', ":1: not UTF-8"),
         (b"\n\n[1]\nx", ":3: an event is a JSON object, not list"),
         (b"\n\n", ": no events"),
@@ -316,6 +313,30 @@ def test_columns_fill_a_tensor_where_they_can(width: int, expected: list[str]) -
     assert sum(guess.width for guess in made) == width
     assert [guess.spec["field"] for guess in made] == expected
     assert proposal.open == []
+
+
+def test_an_index_is_no_number_that_the_model_does_not_know() -> None:
+    """A negative or broken one would be answered as another row, or end the model; there is none rather than that."""
+    events = [{"broken": row / 2, "low": row - 20, "high": row, "few": row % 5} for row in range(40)]
+    found = look_at_fields(map(orjson.dumps, events), "events", 100).fields
+    signature = Signature({"index": Tensor("index", 0, (-1, 1), "int32")}, {})
+    (made,) = propose(signature, found, {"index": 7}).inputs.values()
+    assert isinstance(made, Guess)
+    assert made.spec == {"field": "few", "kind": "number", "range": [0, 6]}
+    proposal = propose(signature, [field for field in found if field.path != "few"], {"index": 7})
+    (made,) = proposal.inputs.values()
+    assert isinstance(made, Guess)
+    assert made.spec["field"] == "FILL_IN"
+    assert proposal.open == ["say which field goes into `index` (int32[?, 1]): none of the sample suits it"]
+
+
+def test_what_a_person_has_to_fill_in_ends_with_5(tmp_path: Path) -> None:
+    """It would lint clean, and make dead letters of all events."""
+    (tmp_path / "events.jsonl").write_bytes(b"".join(orjson.dumps({"x": f"{n} " * 40}) + b"\n" for n in range(9)))
+    done = onelane("init", "--model", MODELS / "nan.tflite", "--sample", tmp_path / "events.jsonl",
+                   "--output", tmp_path / "pipeline.yaml")  # fmt: skip
+    assert done.returncode == ExitCode.REFUSED
+    assert b"it is not fine yet:\n  say which field goes into `x`" in done.stderr
 
 
 def test_a_tensor_that_can_not_be_filled_is_left_to_a_person() -> None:
