@@ -17,8 +17,8 @@ from consumer.model.tensors import Tensor
 from consumer.pipeline.contradictions import RESERVED
 
 _ALIKE: Final = 0.75
-# Stands for a field that a person has to name.
-FILL_IN: Final = "FILL_IN"
+# Stands for a field that a person has to name: no path, so that nothing takes it for one.
+FILL_IN: Final = "[FILL_IN]"
 _HOURS: Final = 24
 _MAGIC: Final = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG"}
 _PICTURE: Final = (3, 4)
@@ -150,6 +150,8 @@ def _text(tensor: Tensor, left: Sequence[Field], proposal: Proposal) -> Guess:
     if part != "ids" and first:
         return Guess({"kind": "text", "of": first, "part": part})
     texts = [field for field in left if field.kind == "text" and not (field.is_time or field.is_date)]
+    if not texts:
+        return _nothing(tensor, proposal)
     field = max(texts, key=lambda one: one.letters / one.present)
     most = tensor.shape[1] if tensor.shape[1] > 0 else 128
     proposal.open.append(f"put the model's tokenizer.json beside this file, for `{tensor.name}`")
@@ -167,12 +169,16 @@ def _single(tensor: Tensor, left: Sequence[Field], proposal: Proposal) -> Guess:
         wanted = "text" if is_index(tensor) else "number"
         field = next((one for one in fit if one.kind == wanted), next(iter(fit), None))
         if field is None:
-            proposal.open.append(f"say which field goes into {tensor}: none of the sample suits it")
-            return Guess({"field": FILL_IN, "kind": "number"}, "nothing in the sample suits it")
+            return _nothing(tensor, proposal)
         guess = sized(column(field, tensor), size, field)
         guess.why = f"no field is called like it{'; ' + guess.why if guess.why else ''}"
         return guess
     return sized(column(field, tensor), size, field)
+
+
+def _nothing(tensor: Tensor, proposal: Proposal) -> Guess:
+    proposal.open.append(f"say which field goes into {tensor}: none of the sample suits it")
+    return Guess({"field": FILL_IN, "kind": "number"}, "nothing in the sample suits it")
 
 
 def _is_known(field: Field, size: int | None) -> bool:

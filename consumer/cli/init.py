@@ -12,7 +12,7 @@ import click
 from consumer.assembly import assemble
 from consumer.authoring.draft import draft
 from consumer.authoring.fields import look_at_fields
-from consumer.authoring.propose import FILL_IN, propose
+from consumer.authoring.propose import propose
 from consumer.authoring.report import report
 from consumer.authoring.table import table_sizes
 from consumer.cli.options import load_pipeline
@@ -102,8 +102,6 @@ def _tell(target: Path, sample: Path, beside: dict[Path, str], left: list[str]) 
     found = report(target, os.environ)
     if found.findings:
         raise RefusedError(f"it is not fine yet:\n{found.source.report(found.findings)}{told}")
-    if FILL_IN in beside[target]:
-        raise RefusedError(f"it is not fine yet:{told}")
     try:
         assemble(load_pipeline(target))
     except RefusedError as error:

@@ -326,7 +326,7 @@ def test_an_index_is_no_number_that_the_model_does_not_know() -> None:
     proposal = propose(signature, [field for field in found if field.path != "few"], {"index": 7})
     (made,) = proposal.inputs.values()
     assert isinstance(made, Guess)
-    assert made.spec["field"] == "FILL_IN"
+    assert made.spec["field"] == "[FILL_IN]"
     assert proposal.open == ["say which field goes into `index` (int32[?, 1]): none of the sample suits it"]
 
 
@@ -336,7 +336,18 @@ def test_what_a_person_has_to_fill_in_ends_with_5(tmp_path: Path) -> None:
     done = onelane("init", "--model", MODELS / "nan.tflite", "--sample", tmp_path / "events.jsonl",
                    "--output", tmp_path / "pipeline.yaml")  # fmt: skip
     assert done.returncode == ExitCode.REFUSED
-    assert b"it is not fine yet:\n  say which field goes into `x`" in done.stderr
+    assert b"it is not fine yet:\n" in done.stderr
+    assert b": model.inputs.x.field: " in done.stderr
+    assert b"\n  say which field goes into `x`" in done.stderr
+
+
+def test_a_second_text_that_is_not_there_is_left_to_a_person() -> None:
+    """A model that compares two texts, and events with one."""
+    found = look_at_fields([orjson.dumps({"body": f"{row} " * 20}) for row in range(40)], "events", 100).fields
+    inputs = {name: Tensor(name, place, (-1, 64), "int32") for place, name in enumerate(("left_ids", "right_ids"))}
+    proposal = propose(Signature(inputs, {}), found, {})
+    fields = [made.spec["field"] for made in proposal.inputs.values() if isinstance(made, Guess)]
+    assert sorted(fields) == ["[FILL_IN]", "body"]
 
 
 def test_a_tensor_that_can_not_be_filled_is_left_to_a_person() -> None:
