@@ -9,6 +9,7 @@ import numpy as np
 
 from consumer.assembly import Assembly
 from consumer.features.kinds import make_column
+from consumer.formats import record_reader
 from consumer.model.runner import Runner
 from consumer.model.tensors import Array, Tensor, dequantise
 from consumer.pipeline.features import ContentFeature, Feature, PythonFeature, TextFeature, fields_of
@@ -68,6 +69,7 @@ class Way(msgspec.Struct):
         outputs: what the model answered; none if it did not come so far.
         became: enriched, passed, dropped or dead letter.
         value: the enriched record.
+        predictions: what is in it under the output field, where it is not JSON that says so itself.
         cause: why it is a dead letter.
     """
 
@@ -75,6 +77,7 @@ class Way(msgspec.Struct):
     outputs: list[Answered]
     became: str
     value: bytes | None = None
+    predictions: dict[str, Any] | None = None
     cause: Cause | None = None
 
 
@@ -92,6 +95,8 @@ def explain(event: Event, assembly: Assembly) -> Way:
     )
     if isinstance(result, Enriched):
         way.value = result.value
+        if assembly.file.spec.output_format != "json":
+            way.predictions = record_reader(assembly.file.spec, assembly.formats)(result.value)
     rows, unread = assembly.formats.reader.read([event.value()])
     if unread:
         return way

@@ -98,6 +98,8 @@ def _lines(way: Way) -> list[str]:
         field = f" of field {way.cause.field}" if way.cause.field else ""
         lines.append(f"dead letter  {way.cause.code}{field}, at stage {way.cause.stage}: {way.cause.message}")
     elif way.value is not None:
+        if way.predictions is not None:
+            lines.append(f"predictions  {msgspec.json.encode(way.predictions).decode()}")
         lines.append(f"enriched     {way.value.decode() if _is_json(way.value) else _base64(way.value)}")
     else:
         lines.append(f"{way.became:12} it is not for the model: see `when`")

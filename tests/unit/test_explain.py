@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.command import ROOT, onelane
 from tests.support.flights import FLIGHTS, flight_values, flights_beside
+from tests.support.formats import schema_of, written
+from tests.support.pipelines import changed
 
 FLIGHT = flight_values()[0]
 
@@ -95,6 +97,21 @@ def test_of_several_events_it_asks_for_one() -> None:
     assert b"stdin: several events, a line each: give one of them" in several.stderr
     pretty = b"\xef\xbb\xbf" + orjson.dumps(orjson.loads(FLIGHT), option=orjson.OPT_INDENT_2)
     assert explained(FLIGHTS / "pipeline.yaml", pretty)["became"] == "enriched"
+
+
+@pytest.mark.parametrize("name", ["avro", "protobuf"])
+def test_predictions_of_other_formats_can_be_read(name: str, tmp_path: Path) -> None:
+    """Beside the record, which is base64."""
+    pipeline = flights_beside(tmp_path)
+    given = f"format: {name}, schema: {FLIGHTS / ('flights.avsc' if name == 'avro' else 'flights.proto')},"
+    pipeline.write_text(changed("format: json,", given, pipeline.read_text()))
+    value = base64.b64encode(written(name, orjson.loads(FLIGHT), schema_of(name)))
+    told = explained(pipeline, value)
+    assert told["predictions"]["minutes"] == pytest.approx(0.4446967)
+    assert told["predictions"]["late"] is False
+    assert base64.b64decode(told["value"]).startswith(base64.b64decode(value))
+    *_, predictions, _ = onelane("explain", pipeline, stdin=value).stdout.decode().splitlines()
+    assert predictions.startswith('predictions  {"minutes":0.4446967')
 
 
 def test_a_raw_event_is_base64() -> None:
