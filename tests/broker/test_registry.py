@@ -21,6 +21,9 @@ from consumer.kafka.registry import CheckingRegistry, PatientRegistry, Registeri
 from consumer.records.schemas import Schema, UnknownSchemaError
 from consumer.types import NotYetError
 from tests.support.apicurio import Apicurio, url
+from tests.support.command import onelane
+from tests.support.flights import FLIGHTS, flights_beside
+from tests.support.pipelines import changed
 from tests.support.processes import HOST, free_port
 from tests.support.topics import wait_until
 
@@ -118,6 +121,28 @@ def test_lint_registers_nothing(
     checking = opened(registry.url, CheckingRegistry)
     assert (checking.claim(subject, MORE), checking.claim(unique("new-value"), MORE)) == (0, 0)
     assert theirs.get_versions(subject) == [1]
+
+
+def test_lint_warns_of_fields_that_the_latest_schema_lacks(
+    registry: Apicurio, unique: Callable[[str], str], theirs: SchemaRegistryClient, tmp_path: Path
+) -> None:
+    """A later one may have them, so it is no more than that."""
+    topic = unique("flights")
+    theirs.register_schema(f"{topic}-value", TheirSchema((FLIGHTS / "flights.avsc").read_text(), "AVRO"))
+    path = flights_beside(tmp_path, f"registry: {{url: '{registry.url}'}}\n")
+    text = path.read_text().replace("{topic: flights, format: json,", f"{{topic: {topic}, format: avro,")
+    path.write_text(changed("field: dep_delay", "field: depdelay", text))
+    found = json.loads(onelane("lint", path, "--json").stdout)["findings"]
+    assert [(one["severity"], one["field"], one["message"], one["hint"]) for one in found] == [
+        (
+            "warning",
+            "model.inputs.features[0]",
+            "the schema of events has no field `depdelay`",
+            "did you mean `dep_delay`?",
+        )
+    ]
+    assert onelane("lint", path).returncode == 0
+    assert onelane("lint", path, "--strict").returncode == 5
 
 
 def test_what_only_reads_says_that_a_schema_is_not_registered(
