@@ -148,7 +148,7 @@ def test_a_plan_that_is_broken_off_leaves_no_process_behind(by: signal.Signals) 
         process.send_signal(by)
         process.wait(30)
         wait_until(lambda: not any(child.is_running() for child in children), 30, "replicas to be gone")
-    assert process.returncode == (1 if by is signal.SIGINT else -signal.SIGTERM)
+    assert process.returncode == (130 if by is signal.SIGINT else -signal.SIGTERM)
 
 
 def test_a_slow_model_is_run_a_few_times() -> None:
