@@ -10,7 +10,7 @@ JOBS ?= 2
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-tflite-runtime chaos soak lint types fresh check generate broker bench bench-limit clean
+.PHONY: help demo test test-tflite-runtime chaos soak lint types fresh check generate broker bench bench-limit instructions clean
 
 help:  ## Tell what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "%-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ broker: $(VENV)/.dev jars  ## A real broker in the foreground, on localhost:9092
 
 bench-limit: $(VENV)/.dev jars  ## The worker against a hand-written bare loop, on one real broker in one run
 	@$(VENV)/bin/python -m bench.limit
+
+instructions: $(VENV)/.dev  ## Instructions an event takes, by the bare loop's: within 5 % of what is committed
+	@$(VENV)/bin/python -m bench.instructions
 
 bench: $(VENV)/.dev jars  ## onelane and nine others, four models, one broker: docs/performance.md and its plots anew
 	@$(VENV)/bin/python -m bench.environments
