@@ -78,6 +78,8 @@ class Worker:
         self._sleep = sleep
         self._lanes: dict[int, Lane] = {}
         self._enrichers: dict[int, Enriching] = {}
+        # Lanes that have had open events lately: of hundreds, most have none, and each turn looks at all of these.
+        self._open: dict[int, Lane] = {}
         self._written = False
         self._checkpoint_at = clock() + checkpoint
         self._settle_at = self._checkpoint_at
@@ -160,16 +162,20 @@ class Worker:
     def _take_in(self, events: Sequence[Event], now: float) -> None:
         partitions = [event.partition() for event in events]
         if partitions.count(partitions[0]) == len(partitions):  # as in a backlog: a fetch is of one partition
-            self._lanes[partitions[0]].extend(events, now)
+            self._extend(partitions[0], events, now)
             return
         placed = zip(partitions, events, strict=True)
         for partition, run in groupby(placed, key=itemgetter(0)):
-            self._lanes[partition].extend([event for _, event in run], now)
+            self._extend(partition, [event for _, event in run], now)
+
+    def _extend(self, partition: int, events: Sequence[Event], now: float) -> None:
+        self._open[partition] = lane = self._lanes[partition]
+        lane.extend(events, now)
 
     @property
     def _full(self) -> bool:
         """Whether there is enough to do: one event a turn then keeps the group alive and memory bounded."""
-        lanes = self._lanes.values()
+        lanes = self._open.values()
         return any(lane.full for lane in lanes) or sum(lane.footprint for lane in lanes) >= OPEN_BYTES
 
     def _due(self, now: float) -> Lane | None:
@@ -177,12 +183,14 @@ class Worker:
 
         A full lane does not go first: with a backlog it is full at every turn, and the others would never be served.
         """
-        due = [lane for lane in self._lanes.values() if lane.full or lane.deadline <= now]
+        for partition in [partition for partition, lane in self._open.items() if not lane.size]:
+            del self._open[partition]
+        due = [lane for lane in self._open.values() if lane.full or lane.deadline <= now]
         return min(due, key=_deadline, default=None)
 
     def _wake(self, now: float) -> float:
         """Return until when the loop may sleep in a poll."""
-        deadlines = [lane.deadline for lane in self._lanes.values()]
+        deadlines = [lane.deadline for lane in self._open.values()]
         if self._written:
             deadlines.append(self._checkpoint_at)
         return min([now + _IDLE, *deadlines])
@@ -262,6 +270,7 @@ class Worker:
     def _drop(self, partitions: Collection[int]) -> None:
         for partition in partitions:
             self._lanes.pop(partition, None)
+            self._open.pop(partition, None)
             self._enrichers.pop(partition, None)
         self._holds.drop(partitions)
 

@@ -299,7 +299,7 @@ def test_a_busy_lane_does_not_starve_the_others() -> None:
     scene = Scene(partitions=(0, 1), rows=64)
     scene.add(64 * 100, 0)
     scene.steps()
-    scene.worker._lanes[1].extend([PlainEvent(b"lone", offset=0, partition=1)], scene.clock.now)
+    scene.worker._extend(1, [PlainEvent(b"lone", offset=0, partition=1)], scene.clock.now)
     scene.clock.sleep(1.5)
     scene.steps(5)
     assert scene.story.told("batch 1") == ["batch 1 1 wait 0"]
