@@ -1,0 +1,121 @@
+"""How long from produce to enriched, as a read_committed reader sees it, at a steady rate: one real broker, one run.
+
+Each event carries the moment at which it was handed to the producer's client; the reader, a process of its own, takes
+the difference when it has the enriched record. Prints the median, the 99th percentile and the most, in milliseconds,
+and what the target is: wait + checkpoint + 25 ms.
+
+    python -m bench.latency [--rate 20000] [--seconds 20]
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import orjson
+import psutil
+from confluent_kafka import Consumer, Producer
+
+from bench.events import events
+from bench.pipeline_file import write_pipeline
+from tests.support.kafka import STEADY, KafkaBroker
+
+PARTITIONS: Final = 6
+WAIT_MS: Final = 20
+CHECKPOINT_MS: Final = 100
+_MARGIN_MS: Final = 25
+_BURST: Final = 0.005
+_WARM: Final = 8.0
+_PATIENCE: Final = 30.0
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=int, default=20_000, help="events a second")
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--read", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.read:
+        read(*arguments.read)
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    with KafkaBroker(jvm=STEADY) as kafka, tempfile.TemporaryDirectory() as folder:
+        psutil.Process(kafka.pid).cpu_affinity(cores[:-1] or cores)
+        for topic in ("events", "enriched", "enriched-dead"):
+            kafka.create_topic(topic, PARTITIONS)
+        file = write_pipeline(Path(folder), "small", kafka.bootstrap, ("events", "enriched"), "exactly_once")
+        log = Path(folder) / "log"
+        with log.open("wb") as told:
+            run = [sys.executable, "-m", "consumer", "run", str(file)]
+            worker = subprocess.Popen(run, stdout=told, stderr=told, stdin=subprocess.DEVNULL)
+        psutil.Process(worker.pid).cpu_affinity(cores[-1:])
+        result = Path(folder) / "result"
+        reading = [sys.executable, "-m", "bench.latency", "--read", kafka.bootstrap, str(result)]
+        count = int(arguments.rate * (arguments.seconds + _WARM))
+        reader = subprocess.Popen([*reading, str(count)])
+        try:
+            while b'"partitions assigned"' not in log.read_bytes() and worker.poll() is None:
+                time.sleep(0.1)
+            feed(kafka.bootstrap, arguments.rate, count)
+            reader.wait(_PATIENCE)
+        finally:
+            reader.kill()
+            worker.terminate()
+            worker.wait(_PATIENCE)
+        taken = np.frombuffer(result.read_bytes(), dtype=np.float64)
+    # What is first waits for caches, connections and the first plans.
+    steady = taken[int(arguments.rate * _WARM) :]
+    print(f"{len(steady)} events at {arguments.rate} a second, milliseconds from produce to enriched:")
+    print(f"median {np.median(steady):.0f}  p99 {np.quantile(steady, 0.99):.0f}  most {steady.max():.0f}")
+    print(
+        f"target for p99: {WAIT_MS + CHECKPOINT_MS + _MARGIN_MS} (wait {WAIT_MS} + checkpoint {CHECKPOINT_MS} + 25)"
+    )
+
+
+def feed(bootstrap: str, rate: int, count: int) -> None:
+    """Produce so many events, evenly, in bursts of five milliseconds."""
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "queue.buffering.max.messages": 1_000_000})
+    values = [orjson.loads(value) for _, value in events("small", 1000)]
+    began, done = time.perf_counter(), 0
+    while done < count:
+        due = min(count, int(rate * (time.perf_counter() - began)))
+        for number in range(done, due):
+            value = orjson.dumps({**values[number % len(values)], "sent": time.time()})
+            producer.produce("events", value, b"%d" % number, number % PARTITIONS)
+        done = due
+        producer.poll(0)
+        time.sleep(_BURST)
+    producer.flush(_PATIENCE)
+
+
+def read(bootstrap: str, result: str, count: str) -> None:
+    """Read what is committed, and write how old each record was."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "latency",
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "fetch.wait.max.ms": 10,
+        }
+    )
+    consumer.subscribe(["enriched"])
+    ages: list[float] = []
+    until = time.monotonic() + 10 * _PATIENCE
+    while len(ages) < int(count) and time.monotonic() < until:
+        messages = consumer.consume(5000, 0.01)
+        now = time.time()
+        values = [message.value() or b"{}" for message in messages if message.error() is None]
+        ages += [1000 * (now - orjson.loads(value)["sent"]) for value in values]
+    consumer.close()
+    Path(result).write_bytes(np.array(ages).tobytes())
+
+
+if __name__ == "__main__":
+    main()
