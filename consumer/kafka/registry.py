@@ -31,10 +31,11 @@ _PATIENCE: Final = 0.25
 _START: Final = 30.0
 _PAUSE: Final = 0.5
 # As long as a follower may be behind; how long it is believed then that there is no such schema, and that it is not
-# behind: each record of a topic full of junk may name another id.
+# behind: each record of a topic full of junk may name another id. Of how many ids it is believed at a time.
 _BEHIND: Final = 0.5
 _BELIEVED: Final = 30.0
 _UP_TO_DATE: Final = 5.0
+_MOST_BELIEVED: Final = 1000
 # Of one request, in seconds.
 _TIMEOUT: Final = 5.0
 
@@ -105,8 +106,8 @@ class SchemaRegistry:
         self._url = str(settings["url"])
         self._patience = patience
         self._fetches: dict[int, Future[Schema]] = {}
-        # When it was found out that there is no schema: of each id, and of any after having asked twice.
-        self._unknown: dict[int, float] = {}
+        # When it was found out that there is no schema: of an id, with the words, and of any after asking twice.
+        self._unknown: dict[int, tuple[float, str]] = {}
         self._up_to_date_at = float("-inf")
         try:
             self._client = schema_registry.SchemaRegistryClient(
@@ -121,8 +122,7 @@ class SchemaRegistry:
 
     def schema(self, number: int) -> Schema:
         """Return the schema of an id."""
-        if time.monotonic() - self._unknown.get(number, float("inf")) > _BELIEVED:
-            del self._unknown[number], self._fetches[number]
+        self._refuse_unknown(number)
         if number not in self._fetches:
             self._fetches[number] = _begun(lambda: self._surely(number))
         fetch = self._fetches[number]
@@ -130,12 +130,29 @@ class SchemaRegistry:
             return fetch.result(self._patience)
         except TimeoutError:
             raise NotYetError(f"the registry at {self._url} has not told yet what schema {number} is") from None
-        except UnknownSchemaError:
-            self._unknown.setdefault(number, time.monotonic())
-            raise
+        except UnknownSchemaError as error:
+            del self._fetches[number]
+            raise self._unknown_now(number, error) from None
         except (_AwayError, RefusedError) as error:  # refused: a password that was changed, an address that was
             del self._fetches[number]
             raise NotYetError(f"schema {number} can't be had: {error}") from None
+
+    def _refuse_unknown(self, number: int) -> None:
+        """Refuse an id of which it was found out a short time ago that there is no schema.
+
+        Each time by another exception: one that is raised again and again keeps all frames that it came through.
+        """
+        found_at, words = self._unknown.get(number, (float("-inf"), ""))
+        if time.monotonic() - found_at < _BELIEVED:
+            raise UnknownSchemaError(words)
+
+    def _unknown_now(self, number: int, error: UnknownSchemaError) -> UnknownSchemaError:
+        """Note that there is no schema of an id, and return what to raise."""
+        self._unknown.pop(number, None)  # to the end: the oldest go first
+        self._unknown[number] = (time.monotonic(), str(error))
+        if len(self._unknown) > _MOST_BELIEVED:
+            del self._unknown[next(iter(self._unknown))]
+        return UnknownSchemaError(str(error))
 
     def latest(self, subject: str) -> Schema | None:
         """Return the latest schema of a subject."""
@@ -226,7 +243,11 @@ class PatientRegistry(SchemaRegistry):
         Raises:
             FatalBrokerError: the registry does not answer.
         """
-        return self._insisted(lambda: self._fetch(number))
+        self._refuse_unknown(number)
+        try:
+            return self._insisted(lambda: self._fetch(number))
+        except UnknownSchemaError as error:
+            raise self._unknown_now(number, error) from None
 
 
 class RegisteringRegistry(SchemaRegistry):

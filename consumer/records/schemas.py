@@ -40,18 +40,18 @@ class SchemaError(ValueError):
 
 
 class UnknownSchemaError(Exception):
-    """The registry has answered that it has no such schema: it will never have one."""
+    """The registry has answered that it has no such schema; who asks again may be told otherwise."""
 
 
 class Registry(Protocol):
     """A registry of schemas; see ``consumer.kafka.registry``."""
 
     def schema(self, number: int) -> Schema:
-        """Return the schema of an id; asked for once, and kept.
+        """Return the schema of an id, which is kept.
 
         Raises:
             NotYetError: the registry does not answer. Ask again later.
-            UnknownSchemaError: it has none.
+            UnknownSchemaError: it has none; believed for a while, so that it can be asked for each event.
         """
         ...
 

@@ -4,6 +4,7 @@ import json
 import ssl
 import subprocess
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -256,6 +257,21 @@ def test_that_there_is_no_schema_is_believed_for_a_while(monkeypatch: pytest.Mon
         server.answer = A_SCHEMA
         monkeypatch.setattr(edge, "_BELIEVED", 0.0)
         assert ours.schema(1).text == NUMBER.text
+
+
+@pytest.mark.parametrize("kind", [SchemaRegistry, PatientRegistry])
+def test_junk_takes_no_memory(monkeypatch: pytest.MonkeyPatch, opened: Open, kind: type[SchemaRegistry]) -> None:
+    """Neither many ids that are not there, nor one again and again: an exception keeps each way it was raised."""
+    monkeypatch.setattr(edge, "_MOST_BELIEVED", 2)
+    with Answers(*NO_SCHEMA) as server:
+        ours = opened(server.address, kind, patience=10)
+        depths = set()
+        for number in (1, 2, 3, 4, 4, 4, 4):
+            with pytest.raises(UnknownSchemaError) as caught:
+                ours.schema(number)
+            depths.add(len(traceback.extract_tb(caught.value.__traceback__)))
+        assert max(depths) <= 3
+        assert (list(ours._unknown), ours._fetches) == ([3, 4], {})
 
 
 def test_a_slow_registry_is_not_waited_for_but_its_answer_is_taken(opened: Open) -> None:
