@@ -14,6 +14,7 @@ from consumer.exits import FatalBrokerError
 from consumer.kafka.errors import DENIED, GONE, REBALANCED, Patience, WornOutError, explained, reason
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet
+from consumer.operate.logs import Seldom
 from consumer.operate.pulse import Doing, Pulse
 from consumer.types import DeadLetter, Event, Notes, Positions, Result
 
@@ -58,6 +59,7 @@ class KafkaBroker(ABC):
         self._group = group
         self._pulse = pulse
         self._patience = Patience(pulse)
+        self._seldom = Seldom()
         # Partition -> what is committed: offset and note.
         self._committed: dict[int, tuple[int, str]] = {}
         self._make_outlet = make_outlet
@@ -329,12 +331,17 @@ class KafkaBroker(ABC):
         self._patience.until_done(self._outlet.count_partitions, "partition counts")
 
     def _commit_alone(self, changed: Positions) -> bool:
-        """Commit positions that no record goes with; false where the group has moved on, and will say so itself."""
+        """Commit positions that no record goes with; false where the group has moved on, and will say so itself.
+
+        So where the input topic is gone, or the partition, since it was made anew with fewer.
+        """
         try:
             self._patience.until_done(lambda: self._group.commit(changed), "commit")
         except KafkaException as error:
-            if reason(error).code() not in REBALANCED:
-                raise FatalBrokerError(f"offsets can't be committed: {reason(error).str()}") from error
-            _log.info("offsets are not committed in a rebalance", error=reason(error).str())
+            why = reason(error)
+            if why.code() not in REBALANCED | GONE:
+                raise FatalBrokerError(f"offsets can't be committed: {why.str()}") from error
+            if self._seldom(why.name()):
+                _log.info("offsets are not committed: the group has gone on, or the topic is gone", error=why.str())
             return False
         return True

@@ -104,8 +104,10 @@ def open_partitions(settings: Mapping[str, Any], topics: Mapping[str, int], sinc
     Raises:
         KafkaException: the brokers don't tell.
     """
-    admin = AdminClient(dict(settings))
     places = [TopicPartition(topic, partition) for topic, count in topics.items() for partition in range(count)]
+    if not places:
+        return []
+    admin = AdminClient(dict(settings))
 
     def offsets(what: OffsetSpec, level: IsolationLevel) -> list[int]:
         answers = admin.list_offsets(dict.fromkeys(places, what), isolation_level=level, request_timeout=_CALL)

@@ -56,9 +56,7 @@ def connect(
         outlets = Outlets(spec, instance, provenance, topics, pulse)
         broker: KafkaBroker
         if spec.delivery == "exactly_once":
-            outputs = {topic: topics.partitions[topic] for topic in (spec.output.topic, spec.dead_letters.topic)}
-            find_open = partial(open_partitions, settings.admin, outputs)
-            broker = ExactlyOnce(group, outlets, pulse, find_open)
+            broker = ExactlyOnce(group, outlets, pulse, partial(open_partitions, settings.admin))
         else:
             broker = AtLeastOnce(group, outlets, pulse)
     except confluent_kafka.KafkaException as error:
@@ -88,6 +86,7 @@ class Outlets:
         self._instance = instance
         self._provenance = provenance
         self._limits = topics.limits
+        self._partitions = dict(topics.partitions)
         self._wait = wait
         self._made = False
 
@@ -105,6 +104,7 @@ class Outlets:
             model=model,
             pipeline=pipeline,
             limit=limits[0] if limits else None,
+            partitions=self._partitions,
         )
         settings = _logged(client_settings(spec, self._instance, limits))
         return Outlet(settings.producer, outputs, self._wait, careful=careful)
@@ -117,9 +117,9 @@ class Outlets:
         """Learn of limits that were changed meanwhile: what is too large by now would be refused for ever."""
         if self._limits:
             admin = _logged(client_settings(self._spec, self._instance, None)).admin
+            outputs = [self._spec.output.topic, self._spec.dead_letters.topic]  # the input may be gone
             with suppress(StuckError):  # against brokers that stand still
-                limits = Aside().run(lambda: ask_limits(admin, list(self._limits)), lambda _: None)
-                self._limits = limits or self._limits
+                self._limits |= Aside().run(lambda: ask_limits(admin, outputs), lambda _: None)
 
 
 def _logged(settings: ClientSettings) -> ClientSettings:

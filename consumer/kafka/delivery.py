@@ -1,7 +1,7 @@
 """The two ways to deliver: exactly once, in transactions; at least once, flushed and then committed."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -12,7 +12,7 @@ from consumer.broker import AbortedError, AbortKind, Assignment
 from consumer.exits import FatalBrokerError
 from consumer.kafka.aside import Aside
 from consumer.kafka.broker import KafkaBroker
-from consumer.kafka.errors import CALL, DENIED, REBALANCED, LeftBehindError, WornOutError, explained, reason
+from consumer.kafka.errors import CALL, DENIED, GONE, REBALANCED, LeftBehindError, WornOutError, explained, reason
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet, Place
 from consumer.operate.pulse import Pulse
@@ -27,6 +27,8 @@ _WORN_OUT: Final = 60.0
 # Between two tries to get transactions after the permission was taken away, in seconds.
 _DENIED_PAUSE: Final = 2.0
 _FLUSH: Final = 1.0
+# A transaction that was open for so many seconds may have been timed out by its coordinator; before, it was fenced.
+_TIMES_OUT: Final = 1.0
 
 
 class ExactlyOnce(KafkaBroker):
@@ -36,7 +38,8 @@ class ExactlyOnce(KafkaBroker):
         group: not joined yet.
         make_outlet: makes an outlet; true asks for a careful one.
         pulse: knows when the worker is in here.
-        find_open: tells where a transaction is open that began at a time (seconds since 1970) or later.
+        find_open: tells where, of topics with so many partitions, a transaction is open that began at a time (seconds
+            since 1970) or later.
         aside: where calls are made that may never return.
     """
 
@@ -45,7 +48,7 @@ class ExactlyOnce(KafkaBroker):
         group: Group,
         make_outlet: Callable[[bool], Outlet],
         pulse: Pulse,
-        find_open: Callable[[float], Sequence[Place]],
+        find_open: Callable[[Mapping[str, int], float], Sequence[Place]],
         aside: Aside | None = None,
     ) -> None:
         self._make_bare = make_outlet
@@ -106,32 +109,57 @@ class ExactlyOnce(KafkaBroker):
         Raises:
             WornOutError: it may not be aborted everywhere; to be tried again with another producer.
         """
-        producer, metadata = outlet.producer, self._group.metadata(member=False)
-        # Never committed: any offset will do.
-        offsets = self._group.offsets({partition: mark[0] for partition, mark in self._committed.items()} or {0: 0})
         try:
-            if self._was_committed():
-                self._nothing_open()
-                return
-            find = partial(self._find_open, self._since)
-            places = self._patience.until_done(find, "open transactions", _WORN_OUT, self._aside)
-            producer.begin_transaction()
+            committed = self._was_committed()
+            places = () if committed else self._open_places(outlet)
+        except KafkaException as error:
+            raise WornOutError(reason(error)) from error
+        if not committed:
+            self._abort_there(outlet, places)
+            _log.info("what the brokers may have left open is aborted", partitions=places)
+        self._nothing_open()
+
+    def _open_places(self, outlet: Outlet) -> Sequence[Place]:
+        self._patience.until_done(outlet.count_partitions, "partition counts", _WORN_OUT)
+        # Of topics as they are by now: one that was made anew may have fewer.
+        topics = {topic: outlet.partitions[topic] for topic in self._left_open}
+        find = partial(self._find_open, topics, self._since)
+        return self._patience.until_done(find, "open transactions", _WORN_OUT, self._aside)
+
+    def _abort_there(self, outlet: Outlet, places: Sequence[Place]) -> None:
+        began = time.monotonic()
+        try:
+            outlet.producer.begin_transaction()
             outlet.fill(self._left_open, places)
-            self._call(outlet, partial(producer.send_offsets_to_transaction, offsets, metadata, CALL), "send offsets")
+            self._send_any_offset(outlet)
+            self._call(outlet, partial(outlet.producer.abort_transaction, CALL), "abort transaction")
         except KafkaException as error:
             why = reason(error)
-            # The group may not know this member any more: the marker comes all the same.
-            if why.code() not in REBALANCED:
-                raise error if why.fatal() else WornOutError(why) from error
-        self._call(outlet, partial(producer.abort_transaction, CALL), "abort transaction")
-        self._nothing_open()
-        _log.info("what the brokers may have left open is aborted", partitions=places)
+            if why.fatal() and time.monotonic() - began < _TIMES_OUT:
+                raise
+            raise WornOutError(why) from error
+
+    def _send_any_offset(self, outlet: Outlet) -> None:
+        """Have the group's own log marked too. It is never committed: any offset will do.
+
+        Of the first partition, which a topic that was made anew has too; one that is gone takes none.
+        """
+        if not outlet.has_input:
+            return
+        offsets, metadata = self._group.offsets({0: 0}), self._group.metadata(member=False)
+        send = partial(outlet.producer.send_offsets_to_transaction, offsets, metadata, CALL)
+        try:
+            self._call(outlet, send, "send offsets")
+        except KafkaException as error:
+            # The group may not know this member any more, or the topic: the marker comes all the same.
+            if reason(error).code() not in REBALANCED | GONE:
+                raise
 
     def _was_committed(self) -> bool:
         """Return whether the commit in which a producer died was made all the same: its offsets tell."""
         if not self._committing:
             return False
-        positions, _ = self._group.committed(_WORN_OUT)
+        positions = self._group.committed_by_anyone(self._committing, _WORN_OUT)
         return any(positions.get(partition) == offset for partition, offset in self._committing.items())
 
     def _nothing_open(self) -> None:
@@ -158,7 +186,8 @@ class ExactlyOnce(KafkaBroker):
         # The consumer is asked here: inside a rebalance callback, it answers no other thread than that of the poll.
         offsets, metadata = self._group.offsets(changed), self._group.metadata()
         self._call(outlet, partial(producer.send_offsets_to_transaction, offsets, metadata, CALL), "send offsets")
-        self._committing = dict(changed)
+        # A note alone may change where a hold ends: that offset was committed before.
+        self._committing = {p: offset for p, offset in changed.items() if offset != self._offset(p, -1)}
         self._call(outlet, partial(producer.commit_transaction, CALL), "commit transaction")
         outlet.written.clear()
         self._nothing_open()

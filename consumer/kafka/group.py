@@ -153,22 +153,34 @@ class Group:
             if place.error is not None:
                 raise KafkaException(place.error)
 
-    def committed(self, limit: float = float("inf")) -> tuple[Positions, Notes]:
+    def committed(self) -> tuple[Positions, Notes]:
         """Return the committed offsets of the assigned partitions, once no transaction is pending on them, and notes.
-
-        Args:
-            limit: seconds after which it is given up.
-
-        Raises:
-            WornOutError: it was given up.
 
         isolation.level=read_committed makes the broker answer with stable offsets only (KIP-447).
         """
         wanted = self._places(self._positions)
         if not wanted:
             return {}, {}
-        answer = self._patience.until_done(lambda: self._ask_committed(wanted, CALL), "committed offsets", limit)
+        ask = partial(_ask_committed, self._consumer, wanted, CALL)
+        answer = self._patience.until_done(ask, "committed offsets")
         return _offsets(answer), _notes(answer)
+
+    def committed_by_anyone(self, partitions: Iterable[int], limit: float) -> Positions:
+        """Return committed offsets, once no transaction is pending on them, whoever has the partitions by now.
+
+        Asked by a client of its own, since ours may have died.
+
+        Args:
+            partitions: whose.
+            limit: seconds after which it is given up.
+
+        Raises:
+            WornOutError: it was given up.
+        """
+        wanted = self._places(partitions)
+        with self._membership.outsider() as asking:
+            ask = partial(_ask_committed, asking, wanted, CALL)
+            return _offsets(self._patience.until_done(ask, "committed offsets", limit))
 
     def seek(self, positions: Positions) -> None:
         """Read on from the given offsets.
@@ -254,7 +266,7 @@ class Group:
         wanted = self._places(partitions)
         if not wanted:
             return {}, {}
-        answer = self._ask_committed(wanted, _ASK)
+        answer = _ask_committed(self._consumer, wanted, _ASK)
         found = _offsets(answer)
         new = {partition: self._beginning(partition) for partition, offset in found.items() if offset < 0}
         if new:
@@ -311,14 +323,6 @@ class Group:
 
     # Errors.
 
-    def _ask_committed(self, wanted: list[TopicPartition], seconds: float) -> list[TopicPartition]:
-        """Return committed offsets; one that can't be told is an error, not one that was never committed."""
-        answer = self._consumer.committed(wanted, timeout=seconds)
-        for place in answer:
-            if place.error is not None:
-                raise KafkaException(place.error)
-        return answer
-
     def _is_event(self, message: Message) -> bool:
         """Deal with an error that came instead of an event."""
         error = message.error()
@@ -333,6 +337,15 @@ class Group:
         else:
             self._membership.trouble.from_message(message, error)
         return False
+
+
+def _ask_committed(consumer: Consumer, wanted: list[TopicPartition], seconds: float) -> list[TopicPartition]:
+    """Return committed offsets; one that can't be told is an error, not one that was never committed."""
+    answer = consumer.committed(wanted, timeout=seconds)
+    for place in answer:
+        if place.error is not None:
+            raise KafkaException(place.error)
+    return answer
 
 
 def _offsets(places: Iterable[TopicPartition]) -> dict[int, int]:

@@ -49,6 +49,7 @@ class Outputs(msgspec.Struct, frozen=True):
         model: name and short hash of the model, for dead letters.
         pipeline: name and short hash of the mapping, for dead letters.
         limit: the most bytes of a record that the enriched topic takes, if that is known.
+        partitions: how many each of the topics had when it was last seen; kept up to date.
     """
 
     input: str
@@ -57,6 +58,7 @@ class Outputs(msgspec.Struct, frozen=True):
     model: str
     pipeline: str
     limit: int | None
+    partitions: dict[str, int]
 
 
 class Outlet:
@@ -83,7 +85,8 @@ class Outlet:
         self.refusal = False
         self._keep_enriched = self._keep_dead = False
         self._left_behind = False
-        # Whether the partitions of all topics are known.
+        # How many partitions each topic has, none while it is gone; whether all of them are there.
+        self.partitions: dict[str, int] = {}
         self.counted = False
         # Topic -> a result that was written to it and has not been committed.
         self.written: dict[str, Result] = {}
@@ -96,16 +99,17 @@ class Outlet:
     def count_partitions(self) -> None:
         """Find out which topics have as many partitions as the input: there, an event's number is kept.
 
-        A partition that a topic lacks would be accepted by ``produce`` and fail much later. While one is gone, none
-        are counted; what is written then fails, and they are counted anew before anything is written again.
+        A partition that a topic lacks would be accepted by ``produce`` and fail much later. One that is gone counts
+        as it was: the others are written to meanwhile, where they always were. What is written to it fails, and all
+        are counted anew before anything is written again.
         """
         names = (self._outputs.input, self._outputs.enriched, self._outputs.dead)
-        counts = {topic: self._partitions(topic) for topic in names}
-        self.counted = all(counts.values())
-        if not self.counted:
-            return
-        inputs = counts[self._outputs.input]
-        kept = (counts[self._outputs.enriched] == inputs, counts[self._outputs.dead] == inputs)
+        self.partitions = {topic: self._partitions(topic) for topic in names}
+        self.counted = all(self.partitions.values())
+        counts = self._outputs.partitions
+        counts |= {topic: count for topic, count in self.partitions.items() if count}
+        inputs = counts.get(self._outputs.input)
+        kept = (counts.get(self._outputs.enriched) == inputs, counts.get(self._outputs.dead) == inputs)
         if kept != (self._keep_enriched, self._keep_dead) and not all(kept):
             _log.warning(
                 "partition numbers are not kept: keys are hashed (murmur2_random) instead", partitions=counts
@@ -161,6 +165,11 @@ class Outlet:
             return passed
         return None
 
+    @property
+    def has_input(self) -> bool:
+        """Whether the input topic was there when partitions were counted."""
+        return bool(self.partitions.get(self._outputs.input))
+
     def fill(self, written: Mapping[str, Result], places: Sequence[Place]) -> None:
         """Write results again, to be aborted, and wait till the brokers have them, but for what they refuse.
 
@@ -174,7 +183,14 @@ class Outlet:
         for topic, partition in places:
             if (result := written.get(topic)) is not None:
                 value = result.value if type(result) is Enriched else result.event.value()
-                self.producer.produce(topic, value, result.event.key(), partition)
+                try:
+                    self.producer.produce(topic, value, result.event.key(), partition)
+                except BufferError:  # large ones, to many partitions
+                    self._flush()
+                    self.producer.produce(topic, value, result.event.key(), partition)
+        self._flush()
+
+    def _flush(self) -> None:
         left = self.producer.flush(_METADATA)
         failed, _ = self.take_failure()
         if failed is not None and failed.code() not in REFUSED:

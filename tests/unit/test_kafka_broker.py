@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
@@ -32,6 +32,7 @@ class FakeGroup:
 
     def __init__(self) -> None:
         self.commits: list[dict[int, int]] = []
+        self.sent: list[dict[int, int]] = []
         self.refuses: KafkaError | None = None
         self.notes: dict[int, str] = {}
         self.stand: Positions = {0: 0, 1: 0}
@@ -47,7 +48,8 @@ class FakeGroup:
         self.commits.append(dict(positions))
 
     def offsets(self, positions: Positions) -> list[tuple[int, int]]:
-        """Return positions."""
+        """Return positions, which are going to be sent."""
+        self.sent.append(dict(positions))
         return list(positions.items())
 
     def metadata(self, *, member: bool = True) -> None:
@@ -55,10 +57,16 @@ class FakeGroup:
         del member
         assert threading.current_thread() is threading.main_thread()
 
-    def committed(self, limit: float = 0) -> tuple[Positions, Notes]:
-        """Return where both stand."""
-        del limit
+    def committed(self) -> tuple[Positions, Notes]:
+        """Return where both stand, to a member."""
+        if self.refuses is not None:
+            raise KafkaException(self.refuses)
         return self.stand, {}
+
+    def committed_by_anyone(self, partitions: Iterable[int], limit: float) -> Positions:
+        """Return where they stand, to anyone."""
+        del limit
+        return {partition: self.stand[partition] for partition in partitions}
 
     def seek(self, positions: Positions) -> None:
         """Go there."""
@@ -102,7 +110,8 @@ class FakeOutlet:
         self.refusal = self.careful = self.cut_off = False
         self.refused: dict[tuple[int, int], KafkaError] = {}
         self.left_behind = False
-        self.counted = True
+        self.counted = self.has_input = True
+        self.partitions = {"out": 2, "in": 2}
         self.written: dict[str, Result] = {}
 
     def fill(self, written: dict[str, Result], places: Sequence[tuple[str, int]]) -> None:
@@ -149,7 +158,9 @@ class Scene:
         self.failures: dict[str, KafkaError] = {}
         self.outlets: list[FakeOutlet] = []
         self.cut_off = False
+        self.has_input = True
         self.since: list[float] = []
+        self.topics: list[dict[str, int]] = []
         more: dict[str, Any] = {}
         if kind is ExactlyOnce:
             more = {"find_open": self._find_open, "aside": Aside(leave=0.05)}
@@ -158,13 +169,15 @@ class Scene:
         self.calls.clear()
         self.failures.update(failures)
 
-    def _find_open(self, since: float) -> list[tuple[str, int]]:
+    def _find_open(self, topics: Mapping[str, int], since: float) -> list[tuple[str, int]]:
         self.since.append(since)
+        self.topics.append(dict(topics))
         return [("out", 0)]
 
     def _outlet(self, careful: bool) -> Outlet:  # noqa: FBT001
         self.outlets.append(FakeOutlet(FakeProducer(self.calls, self.failures)))
         self.outlets[-1].careful, self.outlets[-1].cut_off = careful, self.cut_off
+        self.outlets[-1].has_input = self.has_input
         return cast("Outlet", self.outlets[-1])
 
 
@@ -238,6 +251,58 @@ def test_offsets_that_the_group_does_not_take_stop_no_sweep() -> None:
     assert scene.calls[-3:] == ["send_offsets_to_transaction", "abort_transaction", "init_transactions"]
 
 
+def test_a_sweep_waits_for_no_input_topic_that_is_gone() -> None:
+    """Nobody has offsets in it; what it had may take longer to be refused than a transaction may take."""
+    scene = Scene(ExactlyOnce, commit_transaction=FENCED)
+    scene.broker.write(RESULTS)
+    scene.outlets[-1].written = {"out": RESULTS[0]}
+    scene.has_input = False
+    scene.calls.clear()
+    with pytest.raises(AbortedError):
+        scene.broker.checkpoint({0: 1, 1: 1})
+    sweep = ["begin_transaction", "write_to_out", "abort_transaction"]
+    assert scene.calls[2:] == ["init_transactions", *sweep, "init_transactions"]
+
+
+def test_a_sweep_asks_for_partitions_that_there_are_by_now() -> None:
+    """A topic that was made anew with fewer would refuse the others for ever: in its input, the first is there."""
+    scene = Scene(ExactlyOnce, commit_transaction=FENCED)
+    scene.broker.write(RESULTS)
+    scene.outlets[-1].written = {"out": RESULTS[0]}
+    with pytest.raises(AbortedError):
+        scene.broker.checkpoint({0: 1, 1: 1})
+    assert scene.topics == [{"out": 2}]
+    assert scene.group.sent == [{0: 1, 1: 1}, {0: 0}]
+
+
+@pytest.mark.parametrize("code", [KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED])
+def test_offsets_that_the_topic_does_not_take_stop_no_sweep(code: int) -> None:
+    """It was deleted this very moment, or may not be read: the group's log is marked all the same."""
+    gone = KafkaError(code, "gone", txn_requires_abort=True)
+    scene = Scene(ExactlyOnce, begin_transaction=FENCED, send_offsets_to_transaction=gone)
+    scene.outlets[-1].written = {"out": RESULTS[0]}
+    with pytest.raises(AbortedError):
+        scene.broker.write(RESULTS)
+    assert scene.calls[-3:] == ["send_offsets_to_transaction", "abort_transaction", "init_transactions"]
+
+
+def test_a_sweep_whose_transaction_is_timed_out_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its coordinator fences it then as another worker would, but that one would at once."""
+    monkeypatch.setattr(delivery, "_DENIED_PAUSE", 0)
+    scene = Scene(ExactlyOnce, begin_transaction=FENCED, abort_transaction=FENCED)
+    scene.outlets[-1].written = {"out": RESULTS[0]}
+    cast("ExactlyOnce", scene.broker)._joined = True
+    with pytest.raises(FatalBrokerError, match="no transactions: fenced"):
+        scene.broker.write(RESULTS)
+    monkeypatch.setattr(delivery, "_TIMES_OUT", 0.0)
+    scene = Scene(ExactlyOnce, begin_transaction=FENCED, abort_transaction=FENCED)
+    scene.outlets[-1].written = {"out": RESULTS[0]}
+    cast("ExactlyOnce", scene.broker)._joined = True
+    with pytest.raises(AbortedError):
+        scene.broker.write(RESULTS)
+    assert scene.calls.count("abort_transaction") == 2
+
+
 def test_a_sweep_is_tried_again_once_brokers_that_went_away_are_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its producer dies of that too; nothing is written before one has gone well."""
     monkeypatch.setattr(delivery, "_DENIED_PAUSE", 0)
@@ -263,11 +328,12 @@ def test_a_sweep_that_may_not_be_everywhere_is_made_again(call: str, monkeypatch
 
 
 def test_what_was_committed_is_not_aborted_by_a_sweep() -> None:
-    """Its markers may be missing too; the offsets tell what it came to, and the next commit ends it."""
+    """Its markers may be missing too; the offsets tell what it came to, also one whom its group has dropped."""
     scene = Scene(ExactlyOnce, commit_transaction=FENCED)
     scene.broker.write(RESULTS)
     scene.outlets[-1].written = {"out": RESULTS[0]}
     scene.group.stand = {0: 1, 1: 1}
+    scene.group.refuses = KafkaError(KafkaError.STALE_MEMBER_EPOCH)
     scene.calls.clear()
     with pytest.raises(AbortedError):
         scene.broker.checkpoint({0: 1, 1: 1})
@@ -277,6 +343,17 @@ def test_what_was_committed_is_not_aborted_by_a_sweep() -> None:
         "init_transactions",
         "init_transactions",
     ]
+
+
+def test_an_offset_that_was_committed_before_tells_of_no_commit() -> None:
+    """Where a hold ends its note alone changes: taken for a commit that was made, it would leave results open."""
+    scene = Scene(ExactlyOnce, commit_transaction=FENCED)
+    scene.broker._committed[1] = (0, "held")
+    scene.broker.write(RESULTS)
+    scene.outlets[-1].written = {"out": RESULTS[0]}
+    with pytest.raises(AbortedError):
+        scene.broker.checkpoint({0: 1, 1: 0})
+    assert "write_to_out" in scene.calls
 
 
 def test_a_sweep_looks_for_what_began_after_the_last_commit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -413,11 +490,13 @@ def test_positions_alone_are_committed_without_a_transaction(kind: type[KafkaBro
     assert (scene.calls, scene.group.commits) == ([], [{0: 5}])
 
 
-def test_a_rebalance_that_went_past_is_no_commit() -> None:
-    """Then the position is not taken for committed, and is tried again."""
-    scene = Scene(ExactlyOnce)
-    scene.group.refuses = KafkaError(KafkaError.ILLEGAL_GENERATION)
-    scene.broker.checkpoint({0: 5})
+@pytest.mark.parametrize("kind", [ExactlyOnce, AtLeastOnce])
+@pytest.mark.parametrize("code", [KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_TOPIC_OR_PART])
+def test_a_rebalance_that_went_past_is_no_commit(kind: type[KafkaBroker], code: int) -> None:
+    """Nor is a topic that is gone: the position is not taken for committed, and is tried again."""
+    scene = Scene(kind)
+    scene.group.refuses = KafkaError(code)
+    assert not scene.broker.checkpoint({0: 5})
     scene.group.refuses = None
     scene.broker.checkpoint({0: 5})
     assert scene.group.commits == [{0: 5}]

@@ -3,8 +3,10 @@
 import socket
 import threading
 from collections.abc import Iterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
+import msgspec
 import pytest
 from confluent_kafka import KafkaException
 
@@ -13,7 +15,7 @@ from consumer.kafka.outlet import Outlet, Outputs
 from consumer.operate.pulse import Pulse
 from consumer.types import Enriched, PlainEvent
 
-OUTPUTS = Outputs(input="in", enriched="out", dead="dead", model="m@1", pipeline="p@1", limit=None)
+OUTPUTS = Outputs(input="in", enriched="out", dead="dead", model="m@1", pipeline="p@1", limit=None, partitions={})
 
 
 @pytest.fixture
@@ -43,6 +45,69 @@ def test_what_is_written_to_be_aborted_and_no_broker_takes_is_told(silent: str) 
         outlet.fill({"out": Enriched(PlainEvent(b"{}"), b"{}")}, [("out", 0), ("dead", 0)])
     assert failure.value.args[0].name() == "_MSG_TIMED_OUT"
     outlet.close()
+
+
+class Played:
+    """A producer that notes where records go, and whose queue has room for two.
+
+    Attributes:
+        topics: how many partitions each has; those that are gone have none.
+    """
+
+    topics: ClassVar[dict[str, int]] = {}
+
+    def __init__(self, _: object) -> None:
+        self.queue: list[tuple[str, int]] = []
+        self.sent: list[tuple[str, int]] = []
+
+    def list_topics(self, topic: str, timeout: float) -> SimpleNamespace:
+        """Tell of a topic."""
+        del timeout
+        return SimpleNamespace(topics={topic: SimpleNamespace(partitions=range(self.topics[topic]))})
+
+    def produce(self, topic: str, value: bytes, key: bytes | None, partition: int) -> None:
+        """Queue a record."""
+        del value, key
+        if len(self.queue) == 2:
+            raise BufferError
+        self.queue.append((topic, partition))
+
+    def poll(self, _: float) -> None:
+        """Have nothing to tell."""
+
+    def flush(self, _: float) -> int:
+        """Send all."""
+        self.sent += self.queue
+        self.queue.clear()
+        return 0
+
+
+def test_a_topic_that_is_gone_changes_nothing_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A producer that is made meanwhile would send results to other partitions, and their order would be lost."""
+    monkeypatch.setattr(module, "Producer", Played)
+    outputs = msgspec.structs.replace(OUTPUTS, partitions={})
+    monkeypatch.setattr(Played, "topics", {"in": 3, "out": 3, "dead": 3})
+    Outlet({}, outputs, Pulse(60)).count_partitions()
+    monkeypatch.setattr(Played, "topics", {"in": 3, "out": 3, "dead": 0})
+    successor = Outlet({}, outputs, Pulse(60))
+    successor.count_partitions()
+    successor.write([Enriched(PlainEvent(b"{}", partition=2), b"{}")], {})
+    producer: Any = successor.producer
+    assert (producer.queue, successor.counted, successor.has_input) == ([("out", 2)], False, True)
+    monkeypatch.setattr(Played, "topics", {"in": 0, "out": 4, "dead": 3})
+    successor.count_partitions()
+    successor.write([Enriched(PlainEvent(b"{}", partition=2), b"{}")], {})
+    assert (producer.queue[-1], successor.has_input) == (("out", -1), False)
+
+
+def test_more_than_the_queue_takes_is_written_to_be_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result may be a megabyte, and a topic have hundreds of partitions."""
+    monkeypatch.setattr(module, "Producer", Played)
+    outlet = Outlet({}, OUTPUTS, Pulse(60))
+    places = [("out", partition) for partition in range(5)]
+    outlet.fill({"out": Enriched(PlainEvent(b"{}"), b"{}")}, places)
+    producer: Any = outlet.producer
+    assert producer.sent == places
 
 
 class Stuck:
