@@ -63,9 +63,14 @@ class Aside:
                     return future.result()
             waited += span
             waiting("the client does not come back")
-        self._queue().put(None)
-        self._jobs = None  # the next call gets another thread
+        self.close()  # the next call gets another thread
         raise StuckError(f"a call of the client has not returned for {self._leave:g} s")
+
+    def close(self) -> None:
+        """Let go of the thread, which would wait for another call for ever."""
+        if self._jobs is not None:
+            self._jobs.put(None)
+            self._jobs = None
 
     def _queue(self) -> SimpleQueue[Job | None]:
         if self._jobs is None:
@@ -74,6 +79,23 @@ class Aside:
             # keeps the client from being destroyed, which would wait too.
             Thread(target=_work, args=(self._jobs,), name="client", daemon=True).start()
         return self._jobs
+
+
+def once(call: Callable[[], T], leave: float = LEAVE) -> T:
+    """Return what a call returns that is made aside, on a thread that ends with it.
+
+    Args:
+        call: it.
+        leave: seconds after which it is left behind.
+
+    Raises:
+        StuckError: it has not returned for too long.
+    """
+    aside = Aside(leave)
+    try:
+        return aside.run(call, lambda _: None)
+    finally:
+        aside.close()
 
 
 def _work(jobs: SimpleQueue[Job | None]) -> None:

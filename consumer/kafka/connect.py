@@ -9,7 +9,7 @@ import confluent_kafka
 import msgspec
 
 from consumer.exits import PipelineError
-from consumer.kafka.aside import Aside, StuckError
+from consumer.kafka.aside import StuckError, once
 from consumer.kafka.broker import KafkaBroker
 from consumer.kafka.checks import Topics, ask_limits, check_topics, open_partitions
 from consumer.kafka.delivery import AtLeastOnce, ExactlyOnce
@@ -119,7 +119,7 @@ class Outlets:
             admin = _logged(client_settings(self._spec, self._instance, None)).admin
             outputs = [self._spec.output.topic, self._spec.dead_letters.topic]  # the input may be gone
             with suppress(StuckError):  # against brokers that stand still
-                self._limits |= Aside().run(lambda: ask_limits(admin, outputs), lambda _: None)
+                self._limits |= once(lambda: ask_limits(admin, outputs))
 
 
 def _logged(settings: ClientSettings) -> ClientSettings:

@@ -87,7 +87,8 @@ class ExactlyOnce(KafkaBroker):
                 passes = isinstance(error, WornOutError) or why.code() in DENIED or outlet.cut_off
                 if not passes or not self._joined:
                     raise FatalBrokerError(f"no transactions: {explained(why)}") from error
-                _log.warning("no transactions yet", error=explained(why))
+                if self._seldom(f"no transactions: {why.name()}"):
+                    _log.warning("no transactions yet", error=explained(why))
                 outlet.close()
                 self._pulse.waits("init_transactions")
                 time.sleep(_DENIED_PAUSE)

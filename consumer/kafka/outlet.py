@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from consumer.broker import AbortedError, AbortKind
 from consumer.deadletter.causes import Code, clipped
 from consumer.deadletter.headers import encode, own_headers
-from consumer.kafka.aside import Aside, StuckError
+from consumer.kafka.aside import StuckError, once
 from consumer.kafka.errors import PURGED, REFUSED, explained, reason
 from consumer.operate.logs import Seldom
 from consumer.operate.pulse import Wait
@@ -241,7 +241,7 @@ class Outlet:
         self.producer.purge()
         # Against brokers that stand still it was seen to take six minutes, whatever there is left to send.
         with suppress(StuckError):
-            Aside(leave=_CLOSING).run(self._close, lambda _: None)
+            once(self._close, _CLOSING)
         self._left_behind = True
 
     def _close(self) -> None:

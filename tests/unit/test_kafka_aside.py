@@ -1,10 +1,11 @@
 """Calls that may never return: on another thread, which is left behind if they do not."""
 
 import threading
+from contextlib import nullcontext
 
 import pytest
 
-from consumer.kafka.aside import Aside, StuckError
+from consumer.kafka.aside import Aside, StuckError, once
 
 SOON = 0.01
 
@@ -41,6 +42,22 @@ def test_a_call_that_does_not_return_is_told_of_and_left_behind() -> None:
     over.set()
     behind[0].join(10)
     assert not behind[0].is_alive()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_single_call_leaves_no_thread(*, fails: bool) -> None:
+    """A worker that lacks a permission closes a producer each two seconds: it would end for want of threads."""
+    threads = list[threading.Thread]()
+
+    def call() -> None:
+        threads.append(threading.current_thread())
+        if fails:
+            _raise()
+
+    with pytest.raises(TimeoutError) if fails else nullcontext():
+        once(call)
+    threads[0].join(10)
+    assert not threads[0].is_alive()
 
 
 def test_a_slow_call_is_waited_for() -> None:

@@ -75,6 +75,13 @@ class Played:
     def poll(self, _: float) -> None:
         """Have nothing to tell."""
 
+    def purge(self) -> None:
+        """Nothing to purge."""
+
+    def close(self) -> None:
+        """Note by whom."""
+        self.closed_by = threading.current_thread()
+
     def flush(self, _: float) -> int:
         """Send all."""
         self.sent += self.queue
@@ -108,6 +115,16 @@ def test_more_than_the_queue_takes_is_written_to_be_aborted(monkeypatch: pytest.
     outlet.fill({"out": Enriched(PlainEvent(b"{}"), b"{}")}, places)
     producer: Any = outlet.producer
     assert producer.sent == places
+
+
+def test_a_producer_that_is_closed_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are many where one after the other is of no use."""
+    monkeypatch.setattr(module, "Producer", Played)
+    outlet = Outlet({}, OUTPUTS, Pulse(60))
+    producer: Any = outlet.producer
+    outlet.close()
+    producer.closed_by.join(10)
+    assert not producer.closed_by.is_alive()
 
 
 class Stuck:
