@@ -131,7 +131,12 @@ class Broker(Protocol):
         ...
 
     def release(self, partition: int, position: int) -> None:
-        """Read on from a position in a partition that was held, and take back its note; only between polls."""
+        """Read on from a position in a partition that was held, and take back its note; only between polls.
+
+        Raises:
+            AbortedError: the partition is lost, as the next poll tells.
+            FatalBrokerError: there is no going on.
+        """
         ...
 
     def close(self) -> None:

@@ -295,7 +295,8 @@ class Worker:
             act()
         except AbortedError as aborted:
             self._observer.aborted(aborted)
-            self._rewind(aborted.culprits)
+            culprits = aborted.culprits
+            self._recovering(lambda: self._rewind(culprits))  # a lane that it lets go on may be lost by then
 
     def _rewind(self, culprits: Collection[int]) -> None:
         self._written = False

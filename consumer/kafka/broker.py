@@ -168,9 +168,18 @@ class KafkaBroker(ABC):
         self._group.hold(partition, note)
 
     def release(self, partition: int, position: int) -> None:
-        """Read on in a partition that was held."""
+        """Read on in a partition that was held; see ``consumer.broker.Broker``."""
         with _final("reading on"):
-            self._group.release(partition, position)
+            try:
+                self._group.release(partition, position)
+            except KafkaException as error:
+                if reason(error).code() not in REBALANCED:
+                    raise
+                why = AbortedError("the client has no longer a partition that was held", kind=AbortKind.LOST)
+                if self._written:
+                    raise self._undo(why) from error
+                self._undone = True
+                raise why from error
 
     def close(self) -> None:
         """Leave the group; what is not committed is undone or will be read again."""

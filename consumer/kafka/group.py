@@ -211,10 +211,16 @@ class Group:
         self._consumer.pause(self._places([partition]))
 
     def release(self, partition: int, position: int) -> None:
-        """Read on in a held partition."""
+        """Read on in a held partition.
+
+        Raises:
+            KafkaException: with a code in REBALANCED where the client has no longer this partition: rewind then.
+        """
         self._notes.pop(partition, None)
-        self.seek({partition: position})
-        self._consumer.resume(self._places([partition]))
+        try:
+            self.seek({partition: position})
+        finally:
+            self._consumer.resume(self._places([partition]))
 
     def close(self) -> None:
         """Leave the group."""

@@ -74,10 +74,10 @@ class Topics:
 class MemoryBroker:
     """A member of a group of one topic, with exactly-once checkpoints.
 
-    Faults are ordered by ``assign``, ``revoke`` and ``lose`` (inside the next poll), by ``faults`` (the next writes
-    or checkpoints that are aborted, or that went through though they are said to be: ``after``), by ``refusals`` (how
-    many commits of positions a rebalance goes past, as it can ``at_least_once`` with results that stay), and by
-    ``slow`` (seconds that the next write takes).
+    Faults are ordered by ``assign``, ``revoke`` and ``lose`` (inside the next poll), by ``faults`` (the next writes,
+    checkpoints or releases that are aborted, or checkpoints that went through though they are said to be: ``after``),
+    by ``refusals`` (how many commits of positions a rebalance goes past, as it can ``at_least_once`` with results
+    that stay), and by ``slow`` (seconds that the next write takes).
 
     Args:
         topics: shared by all members.
@@ -98,7 +98,7 @@ class MemoryBroker:
         self._went: set[int] = set()
         self._pending: list[Result] = []
         self._changes: deque[Callable[[], None]] = deque()
-        self.faults: dict[str, deque[AbortedError]] = {"write": deque(), "checkpoint": deque(), "after": deque()}
+        self.faults: defaultdict[str, deque[AbortedError]] = defaultdict(deque)
         self._undone = False
         self.refusals = 0
         self.slow = 0.0
@@ -220,6 +220,7 @@ class MemoryBroker:
         """Read on in a partition that was held."""
         self.held.discard(partition)
         self._notes.pop(partition, None)
+        self._fail("release")
         self._next[partition] = position
 
     def close(self) -> None:

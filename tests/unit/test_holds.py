@@ -124,6 +124,16 @@ def test_a_hold_whose_dead_letters_were_undone_is_undone_too(topics: Topics) -> 
     assert (topics.offsets(0), topics.committed[0]) == ([0, 1, 2, 3, 4], 5)
 
 
+def test_a_lane_that_is_lost_when_it_is_let_go_on_is_rewound_like_any(topics: Topics) -> None:
+    """Its client has died between two calls: an abort in the midst of a rewind is no end of the process."""
+    member = Member(topics)
+    member.broker.faults["checkpoint"].append(AbortedError("away"))
+    member.broker.faults["release"].append(AbortedError("lost"))
+    member.steps()
+    assert [line.split()[1] for line in member.story.told("aborted")] == ["away", "lost"]
+    assert (topics.offsets(0), topics.committed[0]) == ([0, 1, 2, 3, 4], 5)
+
+
 def test_dead_letters_that_were_undone_are_not_counted_twice() -> None:
     """They come again, and would else make a row twice as long."""
     topics = Topics()

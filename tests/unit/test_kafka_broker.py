@@ -71,6 +71,12 @@ class FakeGroup:
     def seek(self, positions: Positions) -> None:
         """Go there."""
 
+    def release(self, partition: int, position: int) -> None:
+        """Go on in a partition."""
+        del partition, position
+        if self.refuses is not None:
+            raise KafkaException(self.refuses)
+
     def close(self) -> None:
         """Leave."""
 
@@ -373,6 +379,21 @@ def test_a_sweep_looks_for_what_began_after_the_last_commit(monkeypatch: pytest.
     with pytest.raises(AbortedError):
         scene.broker.checkpoint({0: 2, 1: 2})
     assert scene.since == [300.0]
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_held_partition_that_is_lost_when_it_is_let_go_on_ends_nothing(*, written: bool) -> None:
+    """What a KIP-848 consumer died of is told by the next poll; until then nothing of it may be committed."""
+    scene = Scene(ExactlyOnce)
+    if written:
+        scene.broker.write(RESULTS)
+    scene.group.refuses = KafkaError(KafkaError._STATE)
+    with pytest.raises(AbortedError) as aborted:
+        scene.broker.release(0, 0)
+    assert aborted.value.kind is AbortKind.LOST
+    assert scene.calls[-1:] == (["abort_transaction"] if written else [])
+    with pytest.raises(AbortedError, match="has not been rewound"):
+        scene.broker.checkpoint({0: 1})
 
 
 def test_what_was_written_of_lost_partitions_is_undone() -> None:
