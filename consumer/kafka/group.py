@@ -14,8 +14,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from consumer.broker import Assignment
 from consumer.exits import FatalBrokerError
-from consumer.kafka.errors import CALL, Patience, reason
+from consumer.kafka.errors import CALL, Patience, explained, reason
 from consumer.kafka.membership import Membership
+from consumer.operate.logs import Seldom
 from consumer.types import Event, Notes, Positions
 
 _log = structlog.get_logger()
@@ -25,6 +26,7 @@ _ASK: Final = 1.0
 # How long a partition that has just been assigned may not be ready for a seek, and between two tries, in seconds.
 _SETTLES: Final = 5.0
 _SETTLING: Final = 0.02
+_OFFSETS: Final = "offsets to begin from"
 
 
 class Group:
@@ -47,6 +49,7 @@ class Group:
         # Partitions that the group gave us and whose offsets no broker has told yet, and when to ask again.
         self._unresolved: dict[int, None] = {}
         self._ask_at = 0.0
+        self._seldom = Seldom()
         # What came and went inside the current poll.
         self._came: dict[int, int] = {}
         self._went: set[int] = set()
@@ -183,13 +186,16 @@ class Group:
             return _offsets(self._patience.until_done(ask, "committed offsets", limit))
 
     def seek(self, positions: Positions) -> None:
-        """Read on from the given offsets.
+        """Read on from the given offsets; partitions for which there is none any more are held.
 
         Raises:
             KafkaException: with a code in REBALANCED where the client has not, or no longer, these partitions.
         """
         settled = time.monotonic() + _SETTLES
         for partition, offset in positions.items():
+            if offset < 0:
+                self._stop(partition, "nothing is committed any more: its topic was deleted, or the group's offsets")
+                continue
             place = TopicPartition(self._topic, partition, offset)
             self._patience.until_done(partial(self._seek, place, settled), "seek")
         self._positions.update(positions)
@@ -253,13 +259,15 @@ class Group:
         except KafkaException as error:
             if reason(error).fatal():
                 raise FatalBrokerError(f"no offsets to begin from: {reason(error).str()}") from error
-            _log.warning("no offsets to begin from yet", partitions=asked, error=reason(error).str())
+            if self._seldom(reason(error).name()):
+                _log.warning("no offsets to begin from yet", partitions=asked, error=explained(reason(error)))
             positions = {}
             self._ask_at = time.monotonic() + _RETRY
         for partition in asked:
             self._unresolved.pop(partition, None)  # and to the end of the queue, if it is to be asked again
             if partition not in positions:
                 self._unresolved[partition] = None
+        self._tell_unresolved()
         places = [TopicPartition(self._topic, partition, offset) for partition, offset in positions.items()]
         self._consumer.incremental_assign(places)
         self._consumer.resume(places)  # a pause outlives revocation and assignment
@@ -305,7 +313,8 @@ class Group:
 
     def _lose(self) -> None:
         """Let go of all that a consumer has which died."""
-        self._keeping(self._lost)(self._consumer, self._places({**self._positions, **self._unresolved}))
+        if had := {**self._positions, **self._unresolved}:
+            self._keeping(self._lost)(self._consumer, self._places(had))
 
     def _drop(self, partitions: Sequence[int]) -> None:
         ours = self._places(p for p in partitions if p in self._positions)
@@ -315,7 +324,15 @@ class Group:
             self._positions.pop(partition, None)
             self._came.pop(partition, None)
             self._notes.pop(partition, None)
+        self._tell_unresolved()
         self._consumer.incremental_unassign(ours)
+
+    def _tell_unresolved(self) -> None:
+        """Show that partitions are not read, though they are ours: to the probes they are none of ours yet."""
+        if self._unresolved:
+            self._patience.wait.lacks(_OFFSETS)
+        else:
+            self._patience.wait.has(_OFFSETS)
 
     def _still_ours(self, messages: list[Message]) -> list[Message]:
         """Leave out events of partitions that went while they were on their way from the client to us."""
@@ -338,11 +355,15 @@ class Group:
         if error.code() == KafkaError._FATAL or error.fatal():  # noqa: SLF001 - what a message carries is the code alone
             self._membership.death = error
         if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:  # noqa: SLF001
-            self.hold(partition, self.note(partition))  # a note that is there stays there
-            self._assignment.stopped(partition, f"its committed offset is gone from the broker: {error.str()}")
+            self._stop(partition, f"its committed offset is gone from the broker: {error.str()}")
         else:
             self._membership.trouble.from_message(message, error)
         return False
+
+    def _stop(self, partition: int, why: str) -> None:
+        """Read no more of a partition, which only a person can mend."""
+        self.hold(partition, self.note(partition))  # a note that is there stays there
+        self._assignment.stopped(partition, why)
 
 
 def _ask_committed(consumer: Consumer, wanted: list[TopicPartition], seconds: float) -> list[TopicPartition]:

@@ -101,7 +101,8 @@ class Membership:
         if self._until is None:
             _log.warning("the consumer is replaced", error=self.trouble.last_words)
             self._pause = _PAUSE
-            lose()
+        self.dropped()
+        lose()  # also what came in the very poll in which it died, before it was known to be taken in
         self.death, self._replaced_at = None, now
         self.consumer.close()
         time.sleep(self._pause)

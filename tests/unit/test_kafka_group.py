@@ -56,6 +56,10 @@ class FakeConsumer:
         """Say in which generation it is a member."""
         return b"CGMDv2:" + struct.pack("=i", self.generation) + b"group\0me\0\1"
 
+    def position(self, places: Sequence[TopicPartition]) -> list[TopicPartition]:
+        """Be where it was assigned."""
+        return list(places)
+
     def seek(self, place: TopicPartition) -> None:
         """Refuse it for a while after an assignment."""
         if self.early:
@@ -239,6 +243,79 @@ def test_a_partition_that_has_just_been_assigned_is_given_time_until_it_can_be_s
     client.early = 2
     group.seek({0: 3})
     assert client.sought == [(0, 3)]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_came_to_a_consumer_in_the_poll_in_which_it_died_is_lost_too(
+    member: tuple[Group, FakeConsumer, Lanes],
+) -> None:
+    """It was on its way back into the group: its lanes would stay, and belong to nobody."""
+    group, client, lanes = member
+    poll(group)
+    client.callbacks["on_lost"](client, [TopicPartition("flights", p) for p in PARTITIONS])
+    client.callbacks["on_assign"](client, [TopicPartition("flights", 1)])
+    client.generation = 0
+    dies(client)
+    poll(group)
+    assert poll(group) is not client
+    assert [told for told in lanes.told if told[0] == "lost"] == [("lost", [0, 1]), ("lost", [1])]
+    assert group.positions() == {}
+
+
+def test_partitions_whose_offsets_can_not_be_told_are_waited_for_visibly(
+    member: tuple[Group, FakeConsumer, Lanes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A member that is given none but such would look like a spare one, which lacks nothing."""
+    group, client, _ = member
+    pulse: Any = group._patience.wait
+    client.callbacks["on_revoke"](client, [TopicPartition("flights", p) for p in PARTITIONS])
+    with monkeypatch.context() as pending:
+        pending.setattr(client, "committed", _fail_with(KafkaError.UNSTABLE_OFFSET_COMMIT))
+        client.callbacks["on_assign"](client, [TopicPartition("flights", 0)])
+    assert pulse.waiting[0] == "offsets to begin from"
+    group._ask_at = 0.0
+    poll(group)
+    assert pulse.waiting is None
+    with monkeypatch.context() as pending:
+        pending.setattr(client, "committed", _fail_with(KafkaError.UNSTABLE_OFFSET_COMMIT))
+        client.callbacks["on_assign"](client, [TopicPartition("flights", 1)])
+    client.callbacks["on_revoke"](client, [TopicPartition("flights", 1)])
+    assert pulse.waiting is None
+
+
+def _fail_with(code: int) -> Callable[..., Any]:
+    def fail(*_: object, **__: object) -> None:
+        raise KafkaException(KafkaError(code))
+
+    return fail
+
+
+def test_a_partition_is_read_again_also_where_it_could_not_be_sought(
+    member: tuple[Group, FakeConsumer, Lanes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever goes back to what is committed then would else have a lane that is not held, and get nothing for it."""
+    group, client, _ = member
+    group.hold(0)
+    monkeypatch.setattr(client, "seek", _fail_with(KafkaError._FATAL))
+    with pytest.raises(KafkaException):
+        group.release(0, 5)
+    assert client.calls[-1] == ("resume", [0])
+
+
+def test_a_partition_of_which_nothing_is_committed_any_more_is_held(
+    member: tuple[Group, FakeConsumer, Lanes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Brokers forget a group's offsets with the topic; where to go on then is a person's to say."""
+    group, client, lanes = member
+    stopped: list[tuple[int, str]] = []
+    monkeypatch.setattr(lanes, "stopped", lambda *told: stopped.append(told))
+    group.hold(0, "ours")
+    group.seek({0: -1001, 1: 9})
+    assert (client.sought, client.calls[-1]) == ([(1, 9)], ("pause", [0]))
+    assert [(partition, why.partition(":")[0]) for partition, why in stopped] == [
+        (0, "nothing is committed any more")
+    ]
+    assert group.note(0) == "ours"
 
 
 def test_what_a_consumer_died_of_is_not_lost_behind_what_a_callback_raised(
