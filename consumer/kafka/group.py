@@ -16,6 +16,7 @@ from consumer.broker import Assignment
 from consumer.exits import FatalBrokerError
 from consumer.kafka.errors import CALL, Patience, explained, reason
 from consumer.kafka.membership import Membership
+from consumer.kafka.offsets import as_notes, as_offsets, ask_committed, committed_by_anyone
 from consumer.operate.logs import Seldom
 from consumer.types import Event, Notes, Positions
 
@@ -40,6 +41,7 @@ class Group:
     """
 
     def __init__(self, settings: Mapping[str, Any], topic: str, start: str, patience: Patience) -> None:
+        self._settings = settings
         self._topic = topic
         self._start = start
         self._patience = patience
@@ -111,7 +113,7 @@ class Group:
 
     def positions(self) -> Positions:
         """Return the offset after the last event taken, past transaction markers; only right between polls."""
-        return _offsets(
+        return as_offsets(
             place for place in self._consumer.position(self._places(self._positions)) if place.offset >= 0
         )
 
@@ -164,26 +166,13 @@ class Group:
         wanted = self._places(self._positions)
         if not wanted:
             return {}, {}
-        ask = partial(_ask_committed, self._consumer, wanted, CALL)
+        ask = partial(ask_committed, self._consumer, wanted, CALL)
         answer = self._patience.until_done(ask, "committed offsets")
-        return _offsets(answer), _notes(answer)
+        return as_offsets(answer), as_notes(answer)
 
     def committed_by_anyone(self, partitions: Iterable[int], limit: float) -> Positions:
-        """Return committed offsets, once no transaction is pending on them, whoever has the partitions by now.
-
-        Asked by a client of its own, since ours may have died.
-
-        Args:
-            partitions: whose.
-            limit: seconds after which it is given up.
-
-        Raises:
-            WornOutError: it was given up.
-        """
-        wanted = self._places(partitions)
-        with self._membership.outsider() as asking:
-            ask = partial(_ask_committed, asking, wanted, CALL)
-            return _offsets(self._patience.until_done(ask, "committed offsets", limit))
+        """Return committed offsets whoever has the partitions by now; see ``consumer.kafka.offsets``."""
+        return committed_by_anyone(self._settings, self._places(partitions), self._patience, limit)
 
     def seek(self, positions: Positions) -> None:
         """Read on from the given offsets; partitions for which there is none any more are held.
@@ -280,14 +269,14 @@ class Group:
         wanted = self._places(partitions)
         if not wanted:
             return {}, {}
-        answer = _ask_committed(self._consumer, wanted, _ASK)
-        found = _offsets(answer)
+        answer = ask_committed(self._consumer, wanted, _ASK)
+        found = as_offsets(answer)
         new = {partition: self._beginning(partition) for partition, offset in found.items() if offset < 0}
         if new:
             # Committed at once: a member that dies before its first checkpoint must not make its successor
             # resolve `latest` anew, past the events in between.
             self.commit(new)
-        return found | new, _notes(answer)
+        return found | new, as_notes(answer)
 
     def _beginning(self, partition: int) -> int:
         if self._start == "error":
@@ -364,20 +353,3 @@ class Group:
         """Read no more of a partition, which only a person can mend."""
         self.hold(partition, self.note(partition))  # a note that is there stays there
         self._assignment.stopped(partition, why)
-
-
-def _ask_committed(consumer: Consumer, wanted: list[TopicPartition], seconds: float) -> list[TopicPartition]:
-    """Return committed offsets; one that can't be told is an error, not one that was never committed."""
-    answer = consumer.committed(wanted, timeout=seconds)
-    for place in answer:
-        if place.error is not None:
-            raise KafkaException(place.error)
-    return answer
-
-
-def _offsets(places: Iterable[TopicPartition]) -> dict[int, int]:
-    return {place.partition: place.offset for place in places}
-
-
-def _notes(places: Iterable[TopicPartition]) -> dict[int, str]:
-    return {place.partition: place.metadata for place in places if place.metadata}

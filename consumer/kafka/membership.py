@@ -2,8 +2,7 @@
 
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -11,7 +10,6 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from consumer.broker import AbortedError, AbortKind
 from consumer.exits import FatalBrokerError
-from consumer.kafka.settings import outside_a_group
 from consumer.kafka.trouble import Trouble
 from consumer.operate.pulse import Wait
 
@@ -122,15 +120,6 @@ class Membership:
         if member and not self._is_member():
             raise AbortedError("the group has dropped this member", kind=AbortKind.LOST)
         return bytes(self.consumer.consumer_group_metadata())
-
-    @contextmanager
-    def outsider(self) -> Iterator[Consumer]:
-        """Give a consumer for a while that is not of the group, to ask about the group."""
-        consumer = Consumer({**outside_a_group(self._settings), "error_cb": lambda _: None})
-        try:
-            yield consumer
-        finally:
-            consumer.close()
 
     def _make(self) -> Consumer:
         return Consumer({**self._settings, "error_cb": self.trouble.from_client})

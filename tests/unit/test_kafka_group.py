@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from consumer.broker import AbortedError
 from consumer.exits import FatalBrokerError
 from consumer.kafka import membership as module
+from consumer.kafka import offsets
 from consumer.kafka.errors import Patience
 from consumer.kafka.group import Group
 from consumer.operate.pulse import Pulse
@@ -260,6 +261,30 @@ def test_what_came_to_a_consumer_in_the_poll_in_which_it_died_is_lost_too(
     assert poll(group) is not client
     assert [told for told in lanes.told if told[0] == "lost"] == [("lost", [0, 1]), ("lost", [1])]
     assert group.positions() == {}
+
+
+class Pending(FakeConsumer):
+    """Tells no stable offsets, as where a broker came back and never wrote the markers of a transaction."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        self.stable = config["isolation.level"] == "read_committed"
+
+    def committed(self, places: Sequence[TopicPartition], timeout: float) -> list[TopicPartition]:
+        """Time out, as the client does after it has asked again and again."""
+        if self.stable:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return super().committed(places, timeout)
+
+
+def test_offsets_that_are_pending_for_ever_are_not_committed(
+    member: tuple[Group, FakeConsumer, Lanes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for them before it ends their transaction waits without end."""
+    group, _, _ = member
+    monkeypatch.setattr(offsets, "_PENDING", 0.0)
+    monkeypatch.setattr(offsets, "Consumer", Pending)
+    assert group.committed_by_anyone([0, 1], 60) == PARTITIONS
 
 
 def test_partitions_whose_offsets_can_not_be_told_are_waited_for_visibly(
