@@ -85,11 +85,14 @@ class Group:
         if self._unresolved and time.monotonic() >= self._ask_at:
             self._resolve([next(iter(self._unresolved))])  # one at a time: one that is pending holds up no other
         messages = self._take(until, limit)
-        if any(map(Message.error, messages)):  # before anything is raised: what a consumer died of is told once
-            messages = [m for m in messages if self._is_event(m)]
+        errors = any(map(Message.error, messages))
+        if errors:  # before anything is raised: what a consumer died of is told once
+            self._membership.death = next(filter(_is_fatal, map(Message.error, messages)), self._membership.death)
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
+        if errors:
+            messages = [m for m in messages if self._is_event(m)]
         if self._went:
             messages = self._still_ours(messages)
         if messages:
@@ -341,8 +344,6 @@ class Group:
         if error is None:
             return True
         partition = message.partition()
-        if error.code() == KafkaError._FATAL or error.fatal():  # noqa: SLF001 - what a message carries is the code alone
-            self._membership.death = error
         if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:  # noqa: SLF001
             self._stop(partition, f"its committed offset is gone from the broker: {error.str()}")
         else:
@@ -353,3 +354,8 @@ class Group:
         """Read no more of a partition, which only a person can mend."""
         self.hold(partition, self.note(partition))  # a note that is there stays there
         self._assignment.stopped(partition, why)
+
+
+def _is_fatal(error: KafkaError | None) -> bool:
+    """Return whether a consumer died of it; what a message carries is the code alone."""
+    return error is not None and (error.code() == KafkaError._FATAL or error.fatal())  # noqa: SLF001

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from consumer.broker import AbortedError
 from consumer.exits import FatalBrokerError
-from consumer.kafka import group
+from consumer.kafka import membership
 from consumer.types import Enriched, Event
 from tests.support.fixtures import OpenStream
 from tests.support.inprocess import Seen, open_broker, poll_until, run_worker
@@ -220,7 +220,7 @@ def test_a_member_that_the_group_never_takes_ends_with_the_reason(
     open_stream: OpenStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A session time-out that the broker does not allow, for example, would be refused for ever."""
-    monkeypatch.setattr(group, "FIRST_JOIN", 1.5)
+    monkeypatch.setattr(membership, "FIRST_JOIN", 1.5)
     stream = open_stream({"kafka": {"session.timeout.ms": 900}}, partitions=1)
     broker = open_broker(stream.pipeline)
     broker.join(Seen())
@@ -234,7 +234,7 @@ def test_a_spare_member_without_partitions_has_joined(
     open_stream: OpenStream, monkeypatch: pytest.MonkeyPatch, protocol: Protocol
 ) -> None:
     """It waits as long as it takes."""
-    monkeypatch.setattr(group, "FIRST_JOIN", 4.0)
+    monkeypatch.setattr(membership, "FIRST_JOIN", 4.0)
     stream = open_stream(partitions=1, protocol=protocol)
     first, seen = open_broker(stream.pipeline), Seen()
     first.join(seen)
