@@ -28,8 +28,6 @@ _DATED: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T,].*)?|[A-Z][a-z
 _NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 # Beyond it floats don't tell integers apart.
 _EXACT: Final = 2**53
-# The square of a larger one is none.
-_LARGE: Final = 1e150
 
 
 class Field(msgspec.Struct):
@@ -105,7 +103,8 @@ class Field(msgspec.Struct):
     def std(self) -> float:
         """Of its numbers; 0 where it is too large to be told."""
         count = max(1, self.numbers)
-        variance = self.squares / count - (self.total / count) ** 2
+        mean = self.total / count
+        variance = self.squares / count - mean * mean  # a power that is too large raises, a product is infinite
         return math.sqrt(variance) if 0 < variance < math.inf else 0.0
 
     @property
@@ -271,9 +270,10 @@ def _take(field: Field, value: Any) -> None:  # noqa: ANN401
 
 def _count(field: Field, number: float) -> None:
     if field.first is None:
-        field.first = number
-    field.total += number - field.first
-    field.squares += (number - field.first) ** 2 if abs(number) < _LARGE else math.inf
+        field.first = float(number)
+    away = float(number) - field.first
+    field.total += away
+    field.squares += away * away
     field.lowest, field.highest = min(field.lowest, number), max(field.highest, number)
     field.integers = field.integers and float(number).is_integer()
 
