@@ -79,10 +79,10 @@ def command(
         raise PipelineError("events come from --input or from --from-topic, not from both")
     if (source is None and from_topic is None and sys.stdin is None) or (target is None and sys.stdout is None):
         raise PipelineError("stdin and stdout have to be open")
-    keep_apart([pipeline, source], [target, dead_letters])
     set_up_logs(logging.WARNING)  # stderr is for dead letters
-    assembly = assemble(load_pipeline(pipeline, clients=from_topic is not None))
-    spec = assembly.file.spec
+    file = load_pipeline(pipeline, clients=from_topic is not None)
+    keep_apart([pipeline, source, *file.files], [target, dead_letters])
+    assembly, spec = assemble(file), file.spec
     figures = Figures(time.monotonic)
     with ExitStack() as stack:
         enter = stack.enter_context

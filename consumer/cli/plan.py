@@ -132,12 +132,15 @@ def command(
     if peak is not None and peak < ordinary:
         raise click.BadParameter("the peak is below --rate", param_hint="--peak")
     json_path = None if json_file in (None, _STDOUT) else Path(str(json_file))
-    keep_apart([pipeline, sample, *others], [json_path, html_file])
     set_up_logs(logging.WARNING)
     began = time.perf_counter()
-    assembly = assemble(load_pipeline(pipeline), CheckingRegistry)
+    file = load_pipeline(pipeline)
+    files = {path: load_pipeline(path) for path in others}
+    read = [path for one in (file, *files.values()) for path in one.files]
+    keep_apart([pipeline, sample, *others, *read], [json_path, html_file])
+    assembly = assemble(file, CheckingRegistry)
     loaded = time.perf_counter() - began
-    compared = {str(path): assemble(load_pipeline(path), CheckingRegistry) for path in others}
+    compared = {str(path): assemble(other, CheckingRegistry) for path, other in files.items()}
     if sample is None:
         compared = {path: unfiltered(other) for path, other in compared.items()}
         subject = Subject(unfiltered(assembly), made_up(assembly), MADE_UP, loaded, brokers, compared)

@@ -38,12 +38,13 @@ def command(pipeline: Path, report: Path | None, recorded: Path | None, sample: 
     """
     set_up_logs(logging.WARNING)
     file = load_pipeline(pipeline)
-    keep_apart([pipeline, sample], [report, recorded])
+    keep_apart([pipeline, sample, *file.files], [report, recorded])
     if recorded is not None or sample is not None:
         _record(file, recorded, sample, limit)
         return
-    placed = from_pipeline(file.spec.tests, file.source)
-    for path in beside(pipeline):
+    placed, cases = from_pipeline(file.spec.tests, file.source), beside(pipeline)
+    keep_apart(cases, [report])
+    for path in cases:
         placed += read_cases(path, os.environ)
     if not placed:
         raise PipelineError(

@@ -12,6 +12,7 @@ from consumer.exits import PipelineError
 from consumer.pipeline.check import build
 from consumer.pipeline.contradictions import contradictions
 from consumer.pipeline.features import CategoryFeature, Feature, PythonFeature, TextFeature
+from consumer.pipeline.files import named_files
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.findings import Path as Where
 from consumer.pipeline.hooks import HookSource, find_hook
@@ -29,6 +30,7 @@ class PipelineFile(msgspec.Struct, frozen=True):
         model: the path of the model, resolved against the pipeline file.
         schema: what the file of ``input.schema`` says; None where there is none.
         hooks: where the functions are that it names, by what it calls them.
+        files: all that were read for it; nothing is written over them.
         mapping: short sha256 of all that decides what an enriched record says, apart from the model's bytes.
         source: tells where in the file a path stands.
     """
@@ -37,6 +39,7 @@ class PipelineFile(msgspec.Struct, frozen=True):
     model: Path
     schema: bytes | None
     hooks: Mapping[str, HookSource]
+    files: tuple[Path, ...]
     mapping: str
     source: Source
 
@@ -71,6 +74,7 @@ class Examined(msgspec.Struct):
         path: of the file.
         schema: see ``PipelineFile``.
         hooks: see ``PipelineFile``.
+        files: see ``PipelineFile``; none where ``spec`` is None.
     """
 
     source: Source
@@ -81,6 +85,7 @@ class Examined(msgspec.Struct):
     path: Path
     schema: bytes | None
     hooks: dict[str, HookSource]
+    files: tuple[Path, ...] = ()
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> PipelineFile:
@@ -98,6 +103,7 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> PipelineFil
         model=path.parent / found.spec.model.path,
         schema=found.schema,
         hooks=found.hooks,
+        files=found.files,
         mapping=_fingerprint(found.spec, found.schema, found.hooks),
         source=found.source,
     )
@@ -130,10 +136,11 @@ def _examined(source: Source, path: Path) -> Examined:
     hooks = {} if model is None else _hooks(model, directory, findings)
     schema = None
     if spec is not None and model is not None:
+        files = named_files(spec, directory, hooks.values())
         spec = msgspec.structs.replace(spec, model=model)
         schema = _schema(spec, directory, findings)
         findings += contradictions(spec)
-        return Examined(source, findings, spec, spec, model, path, schema, hooks)
+        return Examined(source, findings, spec, spec, model, path, schema, hooks, files)
     sound = _sound(source.tree, findings)
     if sound is not None:
         # What is wrong with the sections that have their form; of what stands in for the others nothing is said.

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -149,6 +150,20 @@ def test_the_report_is_junit_s(tmp_path: Path) -> None:
     good, bad = suite
     assert (good.get("name"), len(good), good.get("line")) == ("good", 0, "31")
     assert (bad.get("name"), bad[0].get("message")) == ("a < \ufffd", "late: expected true, got false")
+
+
+def test_the_report_is_written_over_no_cases_and_no_model(tmp_path: Path) -> None:
+    """Nor over anything else that was read for it."""
+    path = pipeline(tmp_path)
+    carriers = Path(shutil.copy(FLIGHTS / "carriers.txt", tmp_path))
+    path.write_text(path.read_text().replace(str(FLIGHTS / "carriers.txt"), "carriers.txt"))
+    cases = tmp_path / "pipeline.case.yaml"
+    cases.write_text("cases:\n" + case("one", "expect: {late: false}"))
+    for file in (cases, carriers):
+        before = file.read_bytes()
+        code, _, error = run(path, "--junit", file)
+        assert (code, error) == (ExitCode.PIPELINE, f"onelane: {file}: would be written over {file}\n")
+        assert file.read_bytes() == before
 
 
 def test_recorded_cases_are_as_expected(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,18 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     done = onelane("enrich", PIPELINE, "--input", tmp_path / "none", "--output", target)
     assert (done.returncode, target.read_text()) == (2, "kept")
     assert done.stderr.decode() == f"onelane: {tmp_path / 'none'}: can't be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize("file", ["models/delay.tflite", "carriers.txt"])
+@pytest.mark.parametrize("option", ["--output", "--dead-letters"])
+def test_nothing_is_written_over_what_the_pipeline_is_made_from(option: str, file: str, tmp_path: Path) -> None:
+    """A model is hours of training; a slip of the shell's completion is none."""
+    folder = shutil.copytree(FLIGHTS, tmp_path / "flights")
+    before = (folder / file).read_bytes()
+    done = onelane("enrich", folder / "pipeline.yaml", option, folder / file, stdin=PLAIN)
+    assert done.returncode == 2
+    assert done.stderr.decode() == f"onelane: {folder / file}: would be written over {folder / file}\n"
+    assert (folder / file).read_bytes() == before
 
 
 @pytest.mark.parametrize(

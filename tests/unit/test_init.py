@@ -218,7 +218,7 @@ def test_large_numbers_have_their_deviation_and_are_no_columns_where_they_tell_e
 @pytest.mark.parametrize("values", [(1e300, 5.0), (0.0, 1e200), (1e308, -1e308)])
 def test_the_largest_numbers_there_are_break_no_draft(values: tuple[float, float], tmp_path: Path) -> None:
     """Their squares are no numbers, whichever of them comes first; no deviation is told."""
-    events = [{"a": values[row % 2], "b": row / 40, "c": row / 80} for row in range(40)]
+    events: list[dict[str, object]] = [{"a": values[row % 2], "b": row / 40, "c": row / 80} for row in range(40)]
     found, *_ = look_at_fields(map(orjson.dumps, events), "events", 100).fields
     assert found.std == 0.0
     assert "{field: a, kind: number}" in drafted(tmp_path, events)

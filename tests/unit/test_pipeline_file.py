@@ -514,6 +514,24 @@ def test_the_fingerprint_knows_what_a_vocabulary_file_says(tmp_path: Path) -> No
     assert loaded(tmp_path, text).mapping != loaded(tmp_path).mapping
 
 
+def test_all_files_that_a_pipeline_is_made_from_are_known(tmp_path: Path) -> None:
+    """Commands write nothing over them: vocabularies, tokenizers, labels, schemas and functions too."""
+    text = load(FLIGHTS.parent / "text" / "pipeline.yaml", {})
+    assert {file.name for file in text.files} == {"language.tflite", "tokenizer.json", "labels.txt"}
+    flights = load(FLIGHTS / "pipeline.yaml", {})
+    assert {file.name for file in flights.files} >= {"delay.tflite", "carriers.txt", "destinations.txt"}
+    (tmp_path / "events.avsc").write_text("{}")
+    (tmp_path / "hooks.py").write_text("def made(outputs): ...\n")
+    avro = changed("{topic: in}", "{topic: in, format: avro, schema: events.avsc}")
+    hooked = changed(
+        "outputs:\n",
+        "outputs:\n    told: {kind: python, tensors: [y], type: text, function: 'hooks.py:made'}\n",
+        avro,
+    )
+    named = loaded(tmp_path, hooked).files
+    assert {"events.avsc", "hooks.py"} <= {file.name for file in named}
+
+
 # Units.
 
 
