@@ -73,7 +73,7 @@ def compile_expression(text: str) -> Expression:
         raise ExpressionError("can't be read: nested too deep, or with odd characters in it", 1) from None
     builder = _Builder(marked)
     try:
-        body = builder.build(tree.body)
+        body = builder.condition(tree.body)
         arguments = [ast.arg(f"f{number}") for number in range(len(builder.fields))]
         function = ast.Lambda(ast.arguments([], arguments, None, [], [], None, []), body)
         code = compile(ast.fix_missing_locations(ast.Expression(function)), "<when>", "eval")
@@ -115,7 +115,7 @@ class _Builder:
             case ast.Constant():
                 return self._constant(node)
             case ast.BoolOp():
-                return ast.BoolOp(node.op, list(map(self.build, node.values)))
+                return ast.BoolOp(node.op, list(map(self.condition, node.values)))
             case ast.UnaryOp():
                 return self._unary(node)
             case ast.BinOp():
@@ -130,6 +130,14 @@ class _Builder:
                 return self._field(node)
         raise self._refused(node, f"{type(node).__name__} is not part of the language")
 
+    def condition(self, node: ast.expr) -> ast.expr:
+        """Return the tree of what has to be true or false: to Python, the text "false" is true."""
+        built = self.build(node)
+        logical = isinstance(node, ast.BoolOp | ast.Compare) or (
+            isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+        )
+        return built if logical else _called("truth", built)
+
     def _constant(self, node: ast.Constant) -> ast.expr:
         if node.value is None or isinstance(node.value, bool):  # as Python writes it; true is a name to its parser
             said = next(word for word, value in _WORDS.items() if value is node.value)
@@ -140,7 +148,7 @@ class _Builder:
 
     def _unary(self, node: ast.UnaryOp) -> ast.expr:
         if isinstance(node.op, ast.Not):
-            return ast.UnaryOp(node.op, self.build(node.operand))
+            return ast.UnaryOp(node.op, self.condition(node.operand))
         if isinstance(node.op, ast.USub):
             return _called("negative", self.build(node.operand))
         raise self._refused(node, "no such operation")

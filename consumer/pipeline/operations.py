@@ -52,6 +52,12 @@ def _same(left: Any, right: Any) -> bool:  # noqa: ANN401
     return bool(left == right)
 
 
+def _truth(value: Any) -> bool | None:  # noqa: ANN401
+    if value is None or isinstance(value, bool):
+        return value
+    raise TypeError(f"{_kind(value)} is neither true nor false")
+
+
 def _within(left: Any, right: Any) -> bool:  # noqa: ANN401
     if isinstance(right, list | tuple):
         return left in right if isinstance(left, str) else any(_same(left, item) for item in right)
@@ -61,7 +67,7 @@ def _within(left: Any, right: Any) -> bool:  # noqa: ANN401
 def _kind(value: object) -> str:
     if isinstance(value, bool):
         return "a boolean"
-    names = {str: "a text", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    names = {str: "a text", int: "a number", float: "a number", list: "a list", tuple: "a list", dict: "an object"}
     return names.get(type(value), type(value).__name__)
 
 
@@ -87,6 +93,7 @@ OPERATIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "at_most": _comparison(operator.le),
     "more": _comparison(operator.gt),
     "at_least": _comparison(operator.ge),
+    "truth": _truth,
     "within": _within,
     "same": _same,
     "add": _arithmetic(operator.add, "+"),

@@ -61,6 +61,15 @@ def test_what_python_alone_has_is_refused_with_what_to_say_instead(
     assert (caught.value.column, caught.value.hint) == (column, hint)
 
 
+@pytest.mark.parametrize("text", ["{}", "not {}", "{} and true", "false or {}", "present(a) and not {}"])
+@pytest.mark.parametrize("value", ["false", "", 0, 1, 1.5, [], ["a"], {}])
+def test_what_is_neither_true_nor_false_is_an_error(text: str, value: object) -> None:
+    """To Python the text "false" is true, and an event would be enriched that nobody meant."""
+    with pytest.raises(TypeError, match="is neither true nor false"):
+        compile_expression(text.format("a")).evaluate(value)
+    assert compile_expression(text.format("a")).evaluate(None) in (True, False, None)
+
+
 @pytest.mark.parametrize(
     ("text", "value", "truth"),
     [
