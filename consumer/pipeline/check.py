@@ -13,7 +13,7 @@ import msgspec
 
 from consumer.pipeline.findings import Finding, Path, nearest
 from consumer.pipeline.units import Duration, Size
-from consumer.pipeline.words import wrong_value
+from consumer.pipeline.words import shown, wrong_value
 
 _MISSING: Final = object()
 _AT: Final = re.compile(r" - at `[^`]*`$")
@@ -98,7 +98,7 @@ def _tagged(tree: dict[str, object], sections: Mapping[str, type], path: Path, f
 
 def _struct(tree: object, kind: type[msgspec.Struct], path: Path, findings: list[Finding]) -> Any:  # noqa: ANN401
     if not isinstance(tree, dict):
-        findings.append(Finding(path, f"expected a mapping, got {tree!r}"))
+        findings.append(Finding(path, f"expected a mapping, got {shown(tree)}"))
         return None
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     findings.extend(Finding((*path, key), "unknown field", nearest(key, fields)) for key in tree if key not in fields)

@@ -38,8 +38,8 @@ def wrong_value(message: str, kind: Any, value: object) -> str:  # noqa: ANN401
         kinds = [name for name in named if name != "null" and not (name == "int" and "float" in named)]
         wanted = " or ".join(_KINDS.get(name, name) for name in kinds) + _limit(match["limit"] or "")
     if wanted is None:
-        return message[0].lower() + message[1:] + ("" if "got" in message else f", got {_shown(value)}")
-    return f"expected {wanted}, got {_shown(value)}"
+        return message[0].lower() + message[1:] + ("" if "got" in message else f", got {shown(value)}")
+    return f"expected {wanted}, got {shown(value)}"
 
 
 def _wanted(kind: Any) -> Iterator[str]:  # noqa: ANN401
@@ -61,9 +61,10 @@ def _limit(text: str) -> str:
         return ""
     if words[0] == "of":
         return f" of {words[-1]}"
-    return f" {_LIMITS[words[0]]} {float(words[1]):g}"
+    return f" {_LIMITS[words[0]]} {words[1].removesuffix('.0')}"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Write a value as the file may have it, shortened: null, not None."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)  # takes numbers of any length
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -113,6 +113,9 @@ def test_defaults_are_those_of_the_schema(tmp_path: Path) -> None:
         ("kafka:", "delivery: at_most_once\nkafka:",
          "15:1: delivery: no such value: 'at_most_once'; did you mean `at_least_once`?"),
         ("kafka:", "batch: [1]\nkafka:", "15:1: batch: expected a mapping, got [1]"),
+        ("output: {topic: out, field: answer}", "output:", "3:1: output: expected a mapping, got null"),
+        ("vocabulary: [a, b], unknown: 0", "buckets: 99999999",
+         "10:36: model.inputs.x[1].buckets: expected a whole number of at most 16777216, got 99999999"),
         ("localhost:9092", "[a, b]", "16:3: kafka.bootstrap.servers: expected true or false or a number or a text"),
     ],
 )  # fmt: skip
@@ -247,6 +250,7 @@ def test_a_file_of_something_else(tmp_path: Path, text: str) -> None:
     """An empty file, a list and a word are no pipeline."""
     (found,) = refused(tmp_path, text)
     assert found.startswith("1:1: expected a mapping, got ")
+    assert "None" not in found
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
