@@ -6,9 +6,9 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import click
 from rich.console import Console
@@ -27,7 +27,7 @@ from consumer.plan.measured import MADE_UP
 from consumer.plan.page import page
 from consumer.plan.plan import make_plan
 from consumer.plan.report import show
-from consumer.plan.shape import Plan, Wanted
+from consumer.plan.shape import Wanted
 from consumer.plan.words import as_json
 from consumer.sources import Form, Lines
 from consumer.types import Event, NotYetError
@@ -148,12 +148,16 @@ def command(
         subject = Subject(assembly, _events(assembly, sample), str(sample), loaded, brokers, compared)
     wanted = Wanted(ordinary, peak or ordinary, drain, partitions, brokers, 0.0)
     kafka_us = None if overhead is None else 1e6 * overhead
-    try:
-        with _progress() as told:
-            plan = make_plan(subject, wanted, kafka_us, seconds, told)
-    except NotYetError as error:
-        raise RefusedError(f"{subject.source} can't be enriched: {error}") from None
-    _write(plan, json_path, html_file)
+    with _opened(json_path) as json_out, _opened(html_file) as html_out:
+        try:
+            with _progress() as told:
+                plan = make_plan(subject, wanted, kafka_us, seconds, told)
+        except NotYetError as error:
+            raise RefusedError(f"{subject.source} can't be enriched: {error}") from None
+        if json_out is not None:
+            json_out.write(f"{as_json(plan)}\n".encode())
+        if html_out is not None:
+            html_out.write(page(plan).encode())
     if json_file == _STDOUT:
         click.echo(as_json(plan))
     else:
@@ -174,13 +178,9 @@ def _each(source: Lines) -> Iterator[Event]:
         yield from events
 
 
-def _write(plan: Plan, json_path: Path | None, html_path: Path | None) -> None:
-    if json_path is not None:
-        with written(json_path) as out:
-            out.write(f"{as_json(plan)}\n".encode())
-    if html_path is not None:
-        with written(html_path) as out:
-            out.write(page(plan).encode())
+def _opened(path: Path | None) -> AbstractContextManager[BinaryIO | None]:
+    """Open a file before a minute is spent on what goes into it."""
+    return nullcontext() if path is None else written(path)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import io
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -63,6 +64,9 @@ def written(path: Path) -> Iterator[BinaryIO]:
     """Write a file, gzipped if it ends in .gz; it is there under its name once all went well.
 
     A pipe or a device takes what comes as it comes: nothing takes its place.
+
+    Raises:
+        PipelineError: it can't be; it is told before anything is written.
     """
     if path.exists() and not path.is_file():
         with path.open("wb") as raw, _packed(raw, path) as out:
@@ -71,12 +75,20 @@ def written(path: Path) -> Iterator[BinaryIO]:
     target = path.resolve()  # a link stays one
     part = target.with_name(f".{target.name}.{os.getpid()}.part")  # two runs may write one file: the last one's stays
     try:
-        with part.open("wb") as raw, _packed(raw, path) as out:
+        with _made(part, path) as raw, _packed(raw, path) as out:
             yield out
         part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _made(part: Path, path: Path) -> io.BufferedWriter:
+    """Make the file that becomes ``path``; nobody has heard of its own name."""
+    try:
+        return part.open("wb")
+    except OSError as error:
+        raise PipelineError(f"{path}: can't be written: {error.strerror}") from None
 
 
 def keep_apart(read: Iterable[Path | None], written: Iterable[Path | None]) -> None:

@@ -62,6 +62,14 @@ def test_durations_are_those_of_pipeline_files() -> None:
         (["--rate", "10/s", "--partitions", "0"], "'--partitions'"),
         (["--rate", "10/s", "--sample", "nowhere.jsonl"], "nowhere.jsonl: can't be read"),
         (["--rate", "10/s", "--sample", "/dev/null"], "--sample /dev/null: there are no events in it"),
+        (
+            ["--rate", "10/s", "--html", "nowhere/plan.html"],
+            "onelane: nowhere/plan.html: can't be written: No such file",
+        ),
+        (
+            ["--rate", "10/s", "--json", "nowhere/plan.json"],
+            "onelane: nowhere/plan.json: can't be written: No such file",
+        ),
         (["--rate", "10/s", "--html", str(PIPELINE)], "would be written over"),
         (["--rate", "10/s", "--html", str(PIPELINE.parent / "models/delay.tflite")], "would be written over"),
         (["--rate", "10/s", "--json", "a.json", "--html", "a.json"], "would be written over"),
