@@ -38,11 +38,13 @@ class Matrix:
         """Return a (rows, ...) array of the tensor's type."""
         matrix = np.empty((rows, len(self._fields)), dtype=np.float64)
         place = 0
-        for column in self.sources:
-            numbers = column.numbers(values[column.field], bad)
-            matrix[:, place : place + column.width] = numbers.reshape(rows, column.width)
-            place += column.width
-        return {self._tensor.name: self._typed(matrix, bad).reshape(rows, *self._shape)}
+        with np.errstate(over="ignore"):  # an overflow becomes infinite, and that is looked for
+            for column in self.sources:
+                numbers = column.numbers(values[column.field], bad)
+                matrix[:, place : place + column.width] = numbers.reshape(rows, column.width)
+                place += column.width
+            typed = self._typed(matrix, bad)
+        return {self._tensor.name: typed.reshape(rows, *self._shape)}
 
     def _typed(self, matrix: Floats, bad: dict[int, Cause]) -> Array:
         if bad:
@@ -51,8 +53,7 @@ class Matrix:
             return matrix.astype(self._tensor.dtype)
         if self._integer:
             return self._integers(matrix, bad)
-        with np.errstate(over="ignore"):  # an overflow becomes infinite, and that is looked for
-            narrow = matrix.astype(self._float)
+        narrow = matrix.astype(self._float)
         finite = np.isfinite(narrow)
         if not finite.all():
             self._refuse(matrix, ~finite, Code.OUT_OF_RANGE, f"is more than a {self._float} can hold", bad)

@@ -118,6 +118,16 @@ def test_what_a_float_tensor_cannot_hold_is_a_dead_letter(dtype: str, largest: f
         assert bad[2].message == f"{over:g} is more than a {dtype} can hold"
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 1e-10), (-1e308, 0.5)])
+def test_what_scaling_makes_infinite_is_a_dead_letter_without_a_word_on_stderr(
+    dtype: str, mean: float, std: float
+) -> None:
+    """An event's number may be as large as it likes: a warning of numpy's is an error in these tests."""
+    plan = ColumnPlan([tensor_plan(dtype, NumberFeature(field="a", mean=mean, std=std))])
+    assert codes(mapped(plan, a=[1e308])[1]) == {0: (Code.OUT_OF_RANGE, "a")}
+
+
 def test_a_float64_tensor_keeps_its_digits() -> None:
     """2^24 + 1 does not pass through a float32."""
     assert mapped(ColumnPlan([tensor_plan("float64", NumberFeature(field="a"))]), a=[16777217.0])[0] == {
