@@ -68,7 +68,9 @@ def compile_expression(text: str) -> Expression:
     try:
         tree = ast.parse(marked, mode="eval")
     except SyntaxError as error:
-        raise ExpressionError(f"can't be read here: {error.msg}", error.offset or 1, _hint(marked)) from None
+        # Python says 0 where the text ends too early.
+        place = error.offset or len(marked) + 1
+        raise ExpressionError(f"can't be read here: {error.msg}", place, _hint(marked)) from None
     except (RecursionError, MemoryError, ValueError):
         raise ExpressionError("can't be read: nested too deep, or with odd characters in it", 1) from None
     builder = _Builder(marked)

@@ -8,7 +8,7 @@ from consumer.pipeline.expression import ExpressionError, compile_expression
 @pytest.mark.parametrize(
     ("text", "column", "message"),
     [
-        ("distance >", 1, "can't be read here"),
+        ("distance >", 11, "can't be read here"),
         ("a > 1 and foo(2)", 11, "no such function: foo"),
         ("é == 1 and foo(2)", 12, "no such function: foo"),
         ("lowr(a) == 'x'", 1, "no such function: lowr"),

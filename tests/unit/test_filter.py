@@ -114,7 +114,7 @@ def test_the_filter_is_part_of_the_pipelines_hash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "finding"),
     [
-        ("when: distance >\n", "17:1: when: at character 1: can't be read here: invalid syntax"),
+        ("when: distance >\n", "17:1: when: at character 11: can't be read here: invalid syntax"),
         ("when: lowr(a) == 'x'\n", "17:1: when: at character 1: no such function: lowr; did you mean `lower`?"),
         ("when: 1 < 2\n", "17:1: when: reads no field: it says the same of every event"),
         ("otherwise: drop\n", "17:1: otherwise: there is no `when`; say which events are for the model"),
