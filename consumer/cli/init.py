@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from consumer.authoring.propose import propose
 from consumer.authoring.report import report
 from consumer.authoring.table import table_sizes
 from consumer.cli.options import load_pipeline
-from consumer.cli.streams import opened
+from consumer.cli.streams import opened, written
 from consumer.exits import PipelineError, RefusedError
 from consumer.model.engines import find_engine
 from consumer.model.file import ModelFile, open_interpreter, read_model, read_signature, refuse_state
@@ -73,8 +74,9 @@ def command(
     there = [str(path) for path in beside if path.exists()]
     if there and not force:
         raise PipelineError(f"{', '.join(there)}: there already; --force writes over it")
-    for place, written in beside.items():
-        place.write_text(written, encoding="utf-8")
+    with ExitStack() as stack:  # all of them or none
+        for out, words in [(stack.enter_context(written(place)), made) for place, made in beside.items()]:
+            out.write(words.encode())
     if look.bad:
         lines_are = "1 line is" if look.bad == 1 else f"{look.bad:,} lines are"
         click.echo(f"{lines_are} no event and left out, the first {look.first_bad}")

@@ -73,6 +73,19 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     assert (tmp_path / "carrier.txt").read_text() != "mine"
 
 
+def test_a_draft_is_there_with_all_of_its_files_or_not_at_all(tmp_path: Path) -> None:
+    """A vocabulary that can't be written takes the pipeline file along, and what was there stays."""
+    (tmp_path / "carrier.txt").mkdir()
+    (tmp_path / "pipeline.yaml").write_text("mine")
+    model, sample = EXAMPLES / "flights/models/delay.tflite", EXAMPLES / "flights/events.jsonl.gz"
+    target = tmp_path / "pipeline.yaml"
+    done = onelane("init", "--model", model, "--sample", sample, "--output", target, "--force")
+    assert done.returncode == ExitCode.PIPELINE
+    assert done.stderr.decode() == f"onelane: Is a directory: {tmp_path / 'carrier.txt'}\n"
+    assert target.read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"carrier.txt", "pipeline.yaml"}
+
+
 @pytest.mark.parametrize("source", ["model.tflite", "events.jsonl"])
 def test_the_model_and_the_sample_are_never_written_over(source: str, tmp_path: Path) -> None:
     """Not even by --force, nor through a link."""
