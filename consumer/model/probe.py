@@ -111,7 +111,14 @@ def probe(
     with _refusing(engine, model):
         at_once, row_seconds = _cheapest(batch, inputs, many, limit)
     rows = limit.within(row_seconds)
-    return Verdict(batched=True, why="", row_seconds=row_seconds, rows=rows, at_once=min(at_once, rows))
+    # Where the largest that there was time for is the best, there is no end in sight: the more rows the cheaper.
+    return Verdict(
+        batched=True,
+        why="",
+        row_seconds=row_seconds,
+        rows=rows,
+        at_once=rows if at_once == many else min(at_once, rows),
+    )
 
 
 @contextmanager

@@ -78,7 +78,13 @@ def test_a_batch_that_is_cheaper_by_the_row_may_have_more_of_them(engine: Engine
     """20 ms a call and 1 ms a row: 50 single rows fit into a second, and the batch shows that more do."""
     verdict = Opened("dense", clock.engine(engine, lambda rows, _: 0.02 + 0.001 * rows)).verdict(256, BATCH_TIME)
     assert verdict.batched
-    assert verdict.rows == 256
+    assert (verdict.rows, verdict.at_once) == (256, 256)
+
+
+def test_a_model_that_costs_by_the_call_runs_all_rows_at_once(engine: Engine, clock: Clock) -> None:
+    """Though the probe has no time to try as many."""
+    verdict = Opened("dense", clock.engine(engine, lambda _rows, _number: 0.1)).verdict(256, 0.5)
+    assert verdict.at_once == verdict.rows == 10
 
 
 def test_a_pause_of_the_machine_during_the_probe_does_not_make_a_model_slow(engine: Engine, clock: Clock) -> None:
