@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 from typing import Final
 
+from consumer.operate.cores import cores
 from consumer.plan.measured import Machine
 
 _STAT: Final = Path("/proc/stat")
 _MEMORY: Final = Path("/proc/meminfo")
 _PROCESSOR: Final = Path("/proc/cpuinfo")
 # Of the second version of control groups, which is what containers see of their own.
-_CPU_LIMIT: Final = Path("/sys/fs/cgroup/cpu.max")
 _MEMORY_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 # Of the line `cpu` in /proc/stat: idle, and waiting for a disk.
 _IDLE: Final = (3, 4)
@@ -35,15 +35,6 @@ def this_machine(engine: str, busy: float) -> Machine:
         python=platform.python_version(),
         engine=engine,
     )
-
-
-def cores() -> int:
-    """Return how many cores this process may use: those it is bound to, and what its control group allows."""
-    bound = len(os.sched_getaffinity(0))
-    quota, _, period = _read(_CPU_LIMIT).partition(" ")
-    if not quota.isdecimal() or not period.strip().isdecimal():
-        return bound
-    return max(1, min(bound, -(-int(quota) // int(period))))
 
 
 def memory() -> int:

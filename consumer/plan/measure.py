@@ -14,10 +14,11 @@ from consumer.features.block import ABSENT
 from consumer.kafka.settings import buffers, client_settings
 from consumer.lane import OPEN_BYTES
 from consumer.model.runner import Runner
+from consumer.operate.cores import cores
 from consumer.operate.memory import budget
 from consumer.plan.abreast import run_abreast
 from consumer.plan.capacity import best_batch
-from consumer.plan.machine import Others, cores, this_machine
+from consumer.plan.machine import Others, this_machine
 from consumer.plan.measured import Abreast, BatchCost, Compared, Events, Measured, Memory
 from consumer.plan.replica import Stage
 from consumer.plan.shape import Limits
