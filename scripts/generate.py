@@ -15,8 +15,8 @@ from consumer.assembly import assemble
 from consumer.deadletter import causes, headers
 from consumer.exits import MEANINGS
 from consumer.kafka.settings import OWNED
-from consumer.operate.metrics import METRICS, PIPELINE, Label, Metric
-from consumer.operate.truth import TRUTH
+from consumer.operate.metrics import METRICS, PIPELINE, SUPERVISED, Label, Metric
+from consumer.operate.truth import TRUTH, TRUTH_OF_ALL, Row
 from consumer.pipeline.load import load
 from consumer.pipeline.schema import schema
 from consumer.plan.shape import Plan
@@ -92,9 +92,9 @@ In `kafka:`, these are refused:
 
 
 def _metrics() -> str:
-    rows = [(f"`{one.name}`", str(one.kind), one.unit, _labels(one), one.help) for one in METRICS]
+    head = ("metric", "kind", "counts", "labels", "what it says")
     first: dict[Label, str] = {}
-    for one in METRICS:
+    for one in (*METRICS, *SUPERVISED):
         for label in one.labels:
             first.setdefault(label, one.name)
     values = [(f"`{label.name}`", f"`{name}`", _values(label)) for label, name in first.items()]
@@ -103,7 +103,7 @@ def _metrics() -> str:
 
 `operate.http` serves them on `/metrics`. Every one has the label `{PIPELINE}`, the pipeline file's `name`, and these:
 
-{_table(("metric", "kind", "counts", "labels", "what it says"), rows)}
+{_table(head, [_metric(one) for one in METRICS])}
 
 The values of labels:
 
@@ -116,8 +116,20 @@ all others that can be known before are there from the start, at 0, but for `one
 Beside these are those of the process as every Prometheus client names them (`process_cpu_seconds_total`,
 `process_resident_memory_bytes`, `process_open_fds`, …), without the label.
 
+## With `--workers`
+
+The supervisor serves the metrics of all its workers as one page, each series with the label `worker` before its
+others: the worker's number, from 0. Its own process is `worker="supervisor"` in the `process_` metrics. For counters,
+histograms and all that is of a partition, `sum without (worker)` gives what a single worker would tell. Beside them:
+
+{_table(head, [_metric(one) for one in SUPERVISED])}
+
 Alerts on them, with what to do: [deploy/prometheus/alerts.yaml](../deploy/prometheus/alerts.yaml).
 """
+
+
+def _metric(one: Metric) -> tuple[str, ...]:
+    return f"`{one.name}`", str(one.kind), one.unit, _labels(one), one.help
 
 
 def _labels(metric: Metric) -> str:
@@ -129,9 +141,6 @@ def _values(label: Label) -> str:
 
 
 def _probes() -> str:
-    head = ("the worker", "/live", "/ready", "the body says", "the metric that shows it")
-    rows = [(row.state, row.live, row.ready, _code(row.body), _code(row.metrics)) for row in TRUTH]
-    meanings = "\n".join(f"- **{row.state}**: {row.meaning}" for row in TRUTH)
     return f"""<!-- Made by scripts/generate.py from data in the code. Do not edit: make generate. -->
 # Probes
 
@@ -139,9 +148,7 @@ def _probes() -> str:
 share, or would do it: 503 means that it is not there yet, or on its way out. A supervisor that restarts workers on a
 rebalance, a slow model or a broker that is away makes things worse, so none of these answers 503.
 
-{_table(head, rows)}
-
-{meanings}
+{_states("the worker", TRUTH)}
 
 Both answer with the same JSON: `pipeline`, `live`, `ready`, `not_ready_because`, `started`, `doing` (what the
 worker's thread is at), `waiting` (what it waits for from a broker, or null), `joined`, `draining`, `lanes`, `lag`,
@@ -152,7 +159,27 @@ metrics as Prometheus takes them. Each row is brought about with a real worker i
 The worker's own watchdog ends a worker that is stuck, with code 7, also where nobody asks. Native code that hangs
 while it holds Python's global lock leaves no thread to do that, nor to answer: the probe times out, which counts as a
 failure. So set a liveness probe all the same.
+
+## With `--workers`
+
+The supervisor answers for all its workers, which it asks at once, for 0.8 s at most. It is alive if its own loop
+comes round and each worker that runs is alive; ready, if each is that was not ended on purpose.
+
+{_states("the workers", TRUTH_OF_ALL)}
+
+Both answer with the same JSON: `pipeline`, `live`, `ready`, `not_ready_because`, `draining`, `turns` (whether the
+supervisor's own loop comes round) and `workers`: each with `worker` (its number), `instance`, `pid`, `state` and for
+how many `seconds`, `last_code` (what its last process ended with; a signal as a negative number), `restarts`, and
+`says`: what it says of itself, as above, or null where it does not answer. Each row is brought about with real
+workers in tests/scenarios.
 """
+
+
+def _states(who: str, rows: Sequence[Row]) -> str:
+    head = (who, "/live", "/ready", "the body says", "the metric that shows it")
+    table = _table(head, [(row.state, row.live, row.ready, _code(row.body), _code(row.metrics)) for row in rows])
+    meanings = "\n".join(f"- **{row.state}**: {row.meaning}" for row in rows)
+    return f"{table}\n\n{meanings}"
 
 
 def _code(conditions: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 import platform
 import secrets
+import socket
 import sys
 import time
 from contextlib import suppress
@@ -14,6 +15,7 @@ import structlog
 from consumer import __version__
 from consumer.assembly import Assembly, assemble
 from consumer.cli.options import load_pipeline, pipeline_argument
+from consumer.cli.workers import how_many, supervise
 from consumer.exits import ExitCode, OnelaneError, PipelineError, StoppedError, listed
 from consumer.kafka.connect import Connection, connect
 from consumer.kafka.registry import RegisteringRegistry, SchemaRegistry
@@ -28,6 +30,7 @@ from consumer.operate.pulse import Pulse, WatchedInterpreter
 from consumer.operate.watchdog import Watchdog
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.load import PipelineFile
+from consumer.supervise.tie import end_with
 from consumer.worker import Worker
 
 _log = structlog.get_logger()
@@ -48,11 +51,34 @@ _DRAIN = 0.5
 @click.option(
     "--release", is_flag=True, help="Let partitions go on that were held for too many dead letters; each once."
 )
-def command(pipeline: Path, instance: str | None, *, release: bool) -> None:
+@click.option(
+    "--workers",
+    callback=how_many,
+    metavar="N|auto",
+    help="Run so many workers, each a process of its own, and start those again that end; auto is one for each core "
+    "that the container's quota or the process's affinity allows.",
+)
+@click.option("--supervisor", type=int, hidden=True, help="Process id of the supervisor that started this worker.")
+@click.option("--listener", type=int, hidden=True, help="Descriptor of the socket to answer probes on.")
+def command(
+    pipeline: Path,
+    instance: str | None,
+    *,
+    release: bool,
+    workers: int | None,
+    supervisor: int | None,
+    listener: int | None,
+) -> None:
     """Enrich a topic until a signal says stop."""
+    if supervisor is not None:
+        end_with(supervisor)
     set_up_logs()
+    name = instance or secrets.token_hex(4)
     try:
-        code = _run(pipeline, instance or secrets.token_hex(4), release=release)
+        if workers is None:
+            code = _run(pipeline, name, release=release, listener=listener)
+        else:
+            code = supervise(pipeline, workers, name, release=release)
     except StoppedError as stopped:
         _log.info("stopped", why=str(stopped))
         code = stopped.code
@@ -65,14 +91,14 @@ def command(pipeline: Path, instance: str | None, *, release: bool) -> None:
     sys.exit(code)
 
 
-def _run(path: Path, instance: str, *, release: bool) -> ExitCode:
+def _run(path: Path, instance: str, *, release: bool, listener: int | None) -> ExitCode:
     file = load_pipeline(path, clients=True)
     timeout = file.spec.operate.shutdown_timeout
     pulse = Pulse(file.spec.operate.stuck_after)
     watchdog = Watchdog(timeout, pulse)
     watchdog.start()
     front = Front(file.spec.name, pulse, watchdog.stopping)
-    _serve(file, front)
+    _serve(file, front, listener)
     assembly = assemble(file, RegisteringRegistry if file.spec.output.register else SchemaRegistry)
     front.meters.describe(_what_runs(assembly))
     connection = connect(file.spec, instance, assembly.provenance, pulse, watchdog.stopping)
@@ -101,9 +127,12 @@ def _run(path: Path, instance: str, *, release: bool) -> ExitCode:
     return ExitCode.DONE
 
 
-def _serve(file: PipelineFile, front: Front) -> None:
-    """Serve probes and metrics, if the file says where: before the model is opened, so that a slow start shows."""
-    address = file.spec.operate.http
+def _serve(file: PipelineFile, front: Front, listener: int | None) -> None:
+    """Serve probes and metrics, if the file says where: before the model is opened, so that a slow start shows.
+
+    A supervisor serves there itself, and asks its workers on sockets that it gave them.
+    """
+    address = file.spec.operate.http if listener is None else socket.socket(fileno=listener)
     if address is None:
         return
     try:

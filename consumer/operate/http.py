@@ -50,18 +50,16 @@ class Server:
     """Serves pages from daemon threads until it is closed.
 
     Args:
-        address: host:port or [address]:port; port 0 takes a free one.
+        address: host:port or [address]:port; port 0 takes a free one. Or a socket that listens already.
         pages: by path; `/` lists them.
 
     Raises:
         AddressError: it can't be served.
     """
 
-    def __init__(self, address: str, pages: Pages) -> None:
-        host, port = address.rsplit(":", 1)
+    def __init__(self, address: str | socket.socket, pages: Pages) -> None:
         try:
-            family, place = _resolve(host.strip("[]"), int(port))
-            self._server = _Listener(family, place, pages)
+            self._server = _Listener(address if isinstance(address, socket.socket) else _bound(address), pages)
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or str(error)
             raise AddressError(f"{address} can't be served: {why}") from None
@@ -79,9 +77,21 @@ class Server:
         self._server.server_close()
 
 
-def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int]]:
-    family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    return family, (str(place[0]), port)
+def _bound(address: str) -> socket.socket:
+    """Return a socket on host:port."""
+    host, port = address.rsplit(":", 1)
+    family, _, _, _, place = socket.getaddrinfo(
+        host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    bound = socket.socket(family)
+    try:
+        # As the base class has it: a port that was served a moment ago can be taken again.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((str(place[0]), int(port)))
+    except BaseException:
+        bound.close()
+        raise
+    return bound
 
 
 class _Listener(ThreadingHTTPServer):
@@ -89,19 +99,17 @@ class _Listener(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = _QUEUE
 
-    def __init__(self, family: socket.AddressFamily, place: tuple[str, int], pages: Pages) -> None:
-        self.address_family = family
+    def __init__(self, listener: socket.socket, pages: Pages) -> None:
         self.pages = pages
         self._places = threading.BoundedSemaphore(_AT_ONCE)
         # Connections whose request has not come yet, the oldest first.
         self._silent: dict[socket.socket, None] = {}
         self._lock = threading.Lock()
-        super().__init__(place, _Handler)
-
-    def server_bind(self) -> None:
-        """Bind, and ask no name server who we are, as the base class would."""
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.socket.getsockname()[:2]
+        socketserver.BaseServer.__init__(self, listener.getsockname(), _Handler)
+        # Bound already; the base class would make a socket of its own, and ask a name server who we are.
+        self.socket = listener
+        self.server_name, self.server_port = listener.getsockname()[:2]
+        self.server_activate()
 
     def process_request(self, request: object, client_address: object) -> None:
         """Take a place, if need be that of whoever has said nothing for longest: a probe speaks at once."""

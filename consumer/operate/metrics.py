@@ -250,3 +250,21 @@ METRICS: Final = (
     DOING,
     BROKER_WAIT,
 )
+
+# What a supervisor of several workers tells beside theirs, each of which then has the label ``worker``.
+WORKER: Final = Label("worker", meaning="a worker's number, from 0; of a process also `supervisor`")
+UP: Final = Metric(
+    "onelane_worker_up",
+    Kind.GAUGE,
+    "Whether a worker answered its supervisor; what it has to tell is missing where it did not.",
+    "0 or 1",
+    (WORKER,),
+)
+RESTARTS: Final = Metric(
+    "onelane_worker_restarts_total",
+    Kind.COUNTER,
+    "Times that a worker was started again by its supervisor.",
+    "starts",
+    (WORKER,),
+)
+SUPERVISED: Final = (UP, RESTARTS)

@@ -6,11 +6,11 @@ import msgspec
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One state.
+    """One state, of a worker or of several under a supervisor.
 
     Attributes:
         state: in a word or two.
-        meaning: what the worker does, and what a person should.
+        meaning: what it does, and what a person should.
         live: what /live answers.
         ready: what /ready answers.
         body: conditions that the body of both fulfils.
@@ -124,5 +124,59 @@ TRUTH: Final = (
         "503",
         ("draining == true",),
         ("onelane_draining == 1", "onelane_ready == 0"),
+    ),
+)
+
+# What a supervisor's probes say of all its workers: 200 of /live where restarting them all would mend nothing.
+TRUTH_OF_ALL: Final = (
+    Row(
+        "all work",
+        "each worker does its share; spare ones do.",
+        "200",
+        "200",
+        ("not_ready_because == null", "workers.0.says.ready == true"),
+        ('onelane_worker_up{worker="0"} == 1', 'onelane_ready{worker="0"} == 1'),
+    ),
+    Row(
+        "one starts",
+        "a worker has not joined yet. One that has not answered yet either has 60 s for Python's own start.",
+        "200",
+        "503",
+        ("ready == false",),
+        ('onelane_worker_restarts_total{worker="1"} == 0',),
+    ),
+    Row(
+        "one is to start again",
+        "a worker ended with what a restart may mend, and waits for its next start: 1 s, then twice as long each "
+        "time, 30 s at most. The others go on, also with its partitions; restarting them too would help nobody.",
+        "200",
+        "503",
+        ('workers.1.state == "waiting to be started again"',),
+        ('onelane_worker_up{worker="1"} == 0',),
+    ),
+    Row(
+        "one is stuck",
+        "a worker says so of itself; it ends within seconds, with code 7, and is started again.",
+        "503",
+        "200",
+        ("workers.1.says.live == false",),
+        ('onelane_worker_up{worker="1"} == 1',),
+    ),
+    Row(
+        "one does not answer",
+        "a worker answers nothing within 0.8 s, as where native code hangs with Python's global lock, or its process "
+        "is stopped; the others' answers are there all the same.",
+        "503",
+        "503",
+        ("workers.1.says == null", "workers.0.says.live == true"),
+        ('onelane_worker_up{worker="1"} == 0', 'onelane_worker_up{worker="0"} == 1'),
+    ),
+    Row(
+        "all end",
+        "a signal came, or a worker ended with code 2, 5 or 6, which no restart can mend: all finish what is open.",
+        "200",
+        "503",
+        ("draining == true",),
+        ('onelane_draining{worker="0"} == 1',),
     ),
 )

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
+from consumer.operate.truth import TRUTH
 from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.kafka import KafkaBroker
-from tests.support.probing import ROWS, Asking, wait_until_shown
+from tests.support.probing import Asking, wait_until_shown
 from tests.support.scrape import ask, scrape, status, total
 from tests.support.stream import Feeder, Protocol, Stream, record
 from tests.support.topics import produce, wait_until
@@ -34,7 +35,7 @@ def start_slow(start_worker: StartWorker, stream: Stream, seconds: str = "0.7") 
 
 def test_every_row_of_the_table_has_a_test() -> None:
     """A state that was added without would be a promise that nobody has seen kept."""
-    here = {f"test_{state.replace(' ', '_')}" for state in ROWS if state not in ELSEWHERE}
+    here = {f"test_{state.replace(' ', '_')}" for row in TRUTH if (state := row.state) not in ELSEWHERE}
     assert here <= globals().keys()
     for state, name in ELSEWHERE.items():
         assert f'wait_until_shown(worker, "{state}")' in (Path(__file__).parent / name).read_text()

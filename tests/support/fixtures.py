@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.brokers import Brokers
 from tests.support.stream import Protocol, Stream
+from tests.support.supervisor import Supervisor
 from tests.support.worker import Worker
 
 
@@ -42,6 +43,14 @@ class StartWorker(typing.Protocol):
 
     def __call__(self, stream: Stream, instance: str = "one", **options: Any) -> Worker:  # noqa: ANN401
         """`options` are those of Worker."""
+        ...
+
+
+class StartSupervisor(typing.Protocol):
+    """Starts a supervisor that ends with the test, and its workers with it."""
+
+    def __call__(self, stream: Stream, workers: int = 2, **options: Any) -> Supervisor:  # noqa: ANN401
+        """`options` are those of Supervisor."""
         ...
 
 
@@ -83,6 +92,21 @@ def start_worker(tmp_path: Path) -> Iterator[StartWorker]:
     yield start
     for worker in workers:
         worker.close()
+
+
+@pytest.fixture
+def start_supervisor(tmp_path: Path) -> Iterator[StartSupervisor]:
+    """Starts supervisors, and ends by their ids those that a test leaves."""
+    supervisors: list[Supervisor] = []
+
+    def start(stream: Stream, workers: int = 2, **options: Any) -> Supervisor:  # noqa: ANN401
+        supervisor = Supervisor(stream, workers, tmp_path / f"crew-{len(supervisors)}.log", **options)
+        supervisors.append(supervisor)
+        return supervisor
+
+    yield start
+    for supervisor in supervisors:
+        supervisor.close()
 
 
 @pytest.fixture

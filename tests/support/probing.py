@@ -6,12 +6,12 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Final, Self
 
-from consumer.operate.truth import TRUTH, Row
+from consumer.operate.truth import TRUTH, TRUTH_OF_ALL, Row
 from tests.support.scrape import ask, body_holds, metric_holds, scrape
 from tests.support.topics import wait_until
 from tests.support.worker import Worker
 
-ROWS: Final = {row.state: row for row in TRUTH}
+ROWS: Final = {row.state: row for row in (*TRUTH, *TRUTH_OF_ALL)}
 
 _INTERVAL: Final = 0.02
 

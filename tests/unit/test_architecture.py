@@ -44,6 +44,8 @@ PURE = (
     "consumer.plan.measured",
     "consumer.plan.page",
     "consumer.plan.shape",
+    "consumer.supervise.merging",
+    "consumer.supervise.rules",
 )
 
 # From what knows all to what knows nothing; a part imports from those below it alone. Parts on one line do not
@@ -51,7 +53,7 @@ PURE = (
 ORDER = (
     ("consumer.__main__",),
     ("consumer.cli",),
-    ("consumer.demo", "consumer.testing", "consumer.authoring", "consumer.plan"),
+    ("consumer.demo", "consumer.testing", "consumer.authoring", "consumer.plan", "consumer.supervise"),
     ("consumer.assembly",),
     (
         "consumer.worker",
