@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from consumer.operate.metrics import METRICS
+from consumer.operate.metrics import METRICS, SUPERVISED
 from tests.deploy.files import PROMETHEUS, Document, load
 from tests.support.prometheus import promtool
 
@@ -35,7 +35,7 @@ def test_every_alert_has_a_unit_test(rules: Document) -> None:
 
 def test_the_alerts_are_about_metrics_that_there_are(rules: Document) -> None:
     """Names in expressions and in what to do are those of the list, also without their labels."""
-    known = {metric.name for metric in METRICS}
+    known = {metric.name for metric in (*METRICS, *SUPERVISED)}
     for rule in rules:
         words = re.findall(r"\bonelane_\w+", f"{rule['expr']} {rule['annotations']}")
         assert words
