@@ -55,7 +55,7 @@ class Relay:
             # Not ours: of native code, or of Python's when it dies.
             fields = {"event": text.decode(errors="replace"), "level": "info"}
         self._heard(self._number, fields)
-        fields = {"worker": self._number, **fields}
+        fields = {**fields, "worker": self._number}
         if self._people is None:
             self._out.msg(orjson.dumps(fields).decode())
         else:

@@ -101,8 +101,7 @@ class Supervisor:
             self._beat = now = self._clock()
             for member in self._members:
                 if (due := member.due) is not None and due <= now and not self.draining:
-                    member.start()
-                    _log.info("worker started", worker=member.seen.number, pid=member.seen.pid)
+                    self._start(member)
             if all(member.seen.state is State.ENDED for member in self._members):
                 return verdict(self._codes)
             stops = self._wait(self._pause())
@@ -118,6 +117,18 @@ class Supervisor:
                     self._judge(member, code, self._clock() - began)
             if self._clock() >= self._deadline:
                 return self._end("the shutdown time-out is over; what was not committed will be read again")
+
+    def _start(self, member: Process) -> None:
+        try:
+            member.start()
+        except OSError as error:
+            # No memory or process is left, say: the workers that run are not to end for that.
+            wait = member.again(0.0)
+            _log.error(
+                "worker not started", worker=member.seen.number, error=str(error), starts_again_in_seconds=wait
+            )
+        else:
+            _log.info("worker started", worker=member.seen.number, pid=member.seen.pid)
 
     def _pause(self) -> float:
         now = self._clock()

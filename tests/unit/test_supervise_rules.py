@@ -61,13 +61,17 @@ class Fake:
         self.sent: list[int] = []
         self.starts = 0
         self.ends: int | None = None
+        self.broken = 0
         self.stubborn = False
         self._clock = clock
         self._backoff = Backoff()
 
     def start(self) -> None:
-        """Run."""
+        """Run, unless the machine has no process left."""
         self.starts += 1
+        if self.broken:
+            self.broken -= 1
+            raise BlockingIOError("no process is left")
         self.due = None
         self._see(State.RUNNING)
 
@@ -179,6 +183,17 @@ def test_what_no_restart_can_mend_ends_all_with_its_code(world: World, code: int
     world.end(0, 0)
     assert world.run() == code
     assert world.members[0].sent == [SIGTERM]
+
+
+def test_a_start_that_fails_is_tried_again(world: World) -> None:
+    """After its back-off; the others run on."""
+    world.members[1].broken = 2
+    world.quiet(8)
+    world.stop()
+    began = world.clock()
+    assert world.run() is ExitCode.DONE
+    assert [member.starts for member in world.members] == [1, 3]
+    assert world.clock() - began > 3
 
 
 def test_a_worker_that_waits_is_not_started_any_more(world: World) -> None:
