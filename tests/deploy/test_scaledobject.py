@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import jsonschema
+import msgspec
 import pytest
 
-from tests.deploy.files import Document, manifest, pipeline
+from consumer.plan.shape import Plan
+from tests.deploy.files import ROOT, Document, manifest, pipeline
 from tests.deploy.topics import created
 
 SCHEMA = Path(__file__).with_name("scaledobject.schema.json")
@@ -65,6 +67,12 @@ def test_persistent_lag_is_judged_once_an_interval(spec: Document, trigger: Docu
     """Persistent lag is only excluded with cached metrics: two looks within one checkpoint would misjudge it."""
     assert trigger["excludePersistentLag"] == "true"
     assert spec["triggers"][0]["useCachedMetrics"] is True
+
+
+def test_a_worker_is_added_for_what_the_plan_says(trigger: Document) -> None:
+    """The lag is about the one that docs/scaling.md has for the example: plans differ a bit, each time."""
+    plan = msgspec.json.decode((ROOT / "docs" / "scaling" / "flights.json").read_bytes(), type=Plan)
+    assert int(trigger["lagThreshold"]) == pytest.approx(plan.recommended.lag_threshold, rel=0.2)
 
 
 def test_it_scales_down_slower_than_a_worker_starts(spec: Document) -> None:
