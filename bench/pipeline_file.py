@@ -13,17 +13,22 @@ def write_pipeline(folder: Path, job: str, bootstrap: str, topics: tuple[str, st
 
     The group is called as the latter; dead letters go to the topic called so with ``-dead`` at its end.
     """
+    return rewrite(PIPELINES / f"{job}.yaml", folder, bootstrap, topics, delivery)
+
+
+def rewrite(original: Path, folder: Path, bootstrap: str, topics: tuple[str, str], delivery: str) -> Path:
+    """Write any pipeline file with other topics, as above, and the files that it names where they are."""
     yaml = YAML()
-    tree = yaml.load(PIPELINES / f"{job}.yaml")
+    tree = yaml.load(original)
     source, target = topics
     tree["name"], tree["delivery"] = target, delivery
     tree["input"]["topic"], tree["output"]["topic"], tree["dead_letters"]["topic"] = source, target, f"{target}-dead"
     tree["kafka"]["bootstrap.servers"] = bootstrap
-    tree["model"]["path"] = str((PIPELINES / tree["model"]["path"]).resolve())
+    tree["model"]["path"] = str((original.parent / tree["model"]["path"]).resolve())
     for features in tree["model"]["inputs"].values():
         for feature in features if isinstance(features, list) else [features]:
-            if "vocabulary" in feature:
-                feature["vocabulary"] = str((PIPELINES / feature["vocabulary"]).resolve())
+            if isinstance(feature.get("vocabulary"), str):
+                feature["vocabulary"] = str((original.parent / feature["vocabulary"]).resolve())
     path = folder / f"{target}.yaml"
     yaml.dump(tree, path)
     return path

@@ -1,0 +1,108 @@
+"""A real `onelane run` over a backlog on a real broker: what it takes of the processor, the clock and memory."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import psutil
+
+from bench.limit import PATIENCE, count
+from bench.pipeline_file import rewrite
+from tests.support.kafka import KafkaBroker
+from tests.support.topics import lag, wait_until
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+TOPIC: Final = "flights"
+_HIGH_WATER: Final = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
+_START: Final = 60.0
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What workers took, from the last one's start line until their group had no lag.
+
+    Attributes:
+        cpu_us: CPU an event of all of them, user and system, in microseconds.
+        rate: events a second, by the clock.
+        memory: bytes that were resident of the largest of them, at the most (VmHWM).
+    """
+
+    cpu_us: float
+    rate: float
+    memory: int
+
+
+class Run(msgspec.Struct, frozen=True):
+    """A run to make.
+
+    Attributes:
+        pipeline: its file; topics and group are put in its place.
+        target: the topic that it writes to, which is made, and its group.
+        events: how many are in the topic `flights`.
+        cores: those of its workers, one each; of several, a supervisor keeps them.
+    """
+
+    pipeline: Path
+    target: str
+    events: int
+    cores: Sequence[int]
+
+
+def enrich(kafka: KafkaBroker, run: Run, partitions: int, folder: Path) -> Seen:
+    """Run workers until they are done, stop them as a supervisor would, and see that their output is complete."""
+    kafka.create_topic(run.target, partitions)
+    kafka.create_topic(f"{run.target}-dead", partitions, max_message_bytes=1_114_124)
+    file = rewrite(run.pipeline, folder, kafka.bootstrap, (TOPIC, run.target), "exactly_once")
+    log = folder / f"{run.target}.log"
+    several = ["--workers", str(len(run.cores))] if len(run.cores) > 1 else []
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "consumer", "run", str(file), *several], stderr=out, cwd=ROOT
+        )
+    try:
+        seen = _watched(kafka, run, process.pid, log)
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(PATIENCE)
+    finally:
+        process.kill()
+    there = count(kafka.bootstrap, run.target, run.events)
+    if code or there != run.events:
+        raise SystemExit(f"{run.target}: code {code}, {there} of {run.events} records")
+    return seen
+
+
+def _watched(kafka: KafkaBroker, run: Run, pid: int, log: Path) -> Seen:
+    wait_until(lambda: len(_said(log, "started")) == len(run.cores), _START, log.read_text)
+    workers = [psutil.Process(line["pid"]) for line in _said(log, "worker started")] or [psutil.Process(pid)]
+    for worker, core in zip(workers, run.cores, strict=True):
+        for thread in worker.threads():
+            with suppress(ProcessLookupError):  # it was one of the start's
+                os.sched_setaffinity(thread.id, [core])
+    before, began = _cpu(workers), time.monotonic()
+    wait_until(lambda: lag(kafka.bootstrap, run.target, TOPIC) == 0, PATIENCE, "the workers to be done")
+    ended, after = time.monotonic(), _cpu(workers)
+    memory = max(_high_water(worker.pid) for worker in workers)
+    return Seen(1e6 * (after - before) / run.events, run.events / (ended - began), memory)
+
+
+def _said(log: Path, event: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("}\n")]
+    return [line for line in lines if line["event"] == event]
+
+
+def _cpu(workers: Sequence[psutil.Process]) -> float:
+    return sum(times.user + times.system for times in (worker.cpu_times() for worker in workers))
+
+
+def _high_water(pid: int) -> int:
+    found = _HIGH_WATER.search(Path(f"/proc/{pid}/status").read_text())
+    assert found is not None  # noqa: S101 - Linux has it
+    return 1024 * int(found[1])
