@@ -27,11 +27,11 @@ _START: Final = 60.0
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What workers took, from the last one's start line until their group had no lag.
+    """What workers took, each from its start line until their group had no lag.
 
     Attributes:
         cpu_us: CPU an event of all of them, user and system, in microseconds.
-        rate: events a second, by the clock.
+        rate: events a second, by the clock, from the first start line.
         memory: bytes that were resident of the largest of them, at the most (VmHWM).
     """
 
@@ -80,17 +80,31 @@ def enrich(kafka: KafkaBroker, run: Run, partitions: int, folder: Path) -> Seen:
 
 
 def _watched(kafka: KafkaBroker, run: Run, pid: int, log: Path) -> Seen:
-    wait_until(lambda: len(_said(log, "started")) == len(run.cores), _START, log.read_text)
-    workers = [psutil.Process(line["pid"]) for line in _said(log, "worker started")] or [psutil.Process(pid)]
-    for worker, core in zip(workers, run.cores, strict=True):
-        for thread in worker.threads():
-            with suppress(ProcessLookupError):  # it was one of the start's
-                os.sched_setaffinity(thread.id, [core])
-    before, began = _cpu(workers), time.monotonic()
+    # Of each worker its CPU when it was ready: the first is at work before the last one is.
+    ready: dict[psutil.Process, float] = {}
+
+    def all_ready() -> bool:
+        pids = {line["worker"]: line["pid"] for line in _said(log, "worker started")} or {0: pid}
+        for number in (line.get("worker", 0) for line in _said(log, "started")):
+            worker = psutil.Process(pids[number])
+            if worker not in ready:
+                _bind(worker, run.cores[number])
+                ready[worker] = _cpu(worker)
+        return len(ready) == len(run.cores)
+
+    wait_until(lambda: _said(log, "started"), _START, log.read_text)
+    began = time.monotonic()
+    wait_until(all_ready, _START, log.read_text)
     wait_until(lambda: lag(kafka.bootstrap, run.target, TOPIC) == 0, PATIENCE, "the workers to be done")
-    ended, after = time.monotonic(), _cpu(workers)
-    memory = max(_high_water(worker.pid) for worker in workers)
-    return Seen(1e6 * (after - before) / run.events, run.events / (ended - began), memory)
+    ended, cpu = time.monotonic(), sum(_cpu(worker) - before for worker, before in ready.items())
+    memory = max(_high_water(worker.pid) for worker in ready)
+    return Seen(1e6 * cpu / run.events, run.events / (ended - began), memory)
+
+
+def _bind(worker: psutil.Process, core: int) -> None:
+    for thread in worker.threads():
+        with suppress(ProcessLookupError):  # it was one of the start's
+            os.sched_setaffinity(thread.id, [core])
 
 
 def _said(log: Path, event: str) -> list[dict[str, Any]]:
@@ -98,8 +112,9 @@ def _said(log: Path, event: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == event]
 
 
-def _cpu(workers: Sequence[psutil.Process]) -> float:
-    return sum(times.user + times.system for times in (worker.cpu_times() for worker in workers))
+def _cpu(worker: psutil.Process) -> float:
+    times = worker.cpu_times()
+    return times.user + times.system
 
 
 def _high_water(pid: int) -> int:
