@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from consumer.exits import RefusedError
+from consumer.pipeline.findings import Finding
 from consumer.pipeline.formats import kept_name
 from consumer.pipeline.load import PipelineFile
 from consumer.pipeline.paths import is_part, parse
@@ -78,7 +79,7 @@ def open_formats(
     filters = dict.fromkeys(selected, Any)
     rules = _rules(spec, {**fields, **filters})
     event = _event_schema(file, registry)
-    with _refusing(f"the schema of {spec.input.topic}"):
+    with _refusing(file):
         dialects: dict[str, Dialect] = {}
         for name in {spec.input.format, spec.output_format}.difference(("raw", *_TEXT)):
             dialects[name] = _dialect(name, event if name == spec.input.format else None, rules)
@@ -219,8 +220,12 @@ def _lead(spec: Pipeline, schema: Schema, registry: Registry | None) -> bytes:
 
 
 @contextmanager
-def _refusing(what: str) -> Iterator[None]:
+def _refusing(file: PipelineFile) -> Iterator[None]:
+    """Refuse a schema that won't do: of a file, at the place that names it."""
     try:
         yield
     except SchemaError as error:
-        raise RefusedError(f"{what} won't do: {error}") from None
+        told = f"the schema of {file.spec.input.topic} won't do: {error}"
+        if file.spec.input.schema is None:
+            raise RefusedError(told) from None
+        raise RefusedError(file.refusal([Finding(("input", "schema"), told)])) from None

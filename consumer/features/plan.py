@@ -18,6 +18,7 @@ from consumer.types import Cause
 
 # How often values are made up until there are enough that the mapping takes.
 _ATTEMPTS: Final = 24
+_HOOKS: Final = (Code.HOOK_FAILED, Code.HOOK_REFUSED)
 
 
 class ColumnPlan:
@@ -108,6 +109,8 @@ class ColumnPlan:
             if len(next(iter(together.values()))) == count:
                 return together
         told = "; ".join(sorted({f"{cause.field}: {cause.message}" for cause in causes.values()})[:3])
+        if any(cause.code in _HOOKS for cause in causes.values()):
+            told += " (a function called as the hook with _samples behind it makes values that it takes)"
         raise RefusedError(f"the mapping refuses the values that its own features make up: {told}")
 
     def made_up(self, count: int) -> dict[str, Sequence[Any]]:

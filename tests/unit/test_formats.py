@@ -153,9 +153,9 @@ def test_a_registry_that_refuses_ends_the_start(tmp_path: Path) -> None:
 
 
 def test_a_schema_file_that_is_none_is_refused(tmp_path: Path) -> None:
-    """With its topic."""
+    """With its topic, at the place that names the file."""
     (tmp_path / "bad.avsc").write_text("{")
-    with pytest.raises(RefusedError, match="the schema of flights won't do: it is no JSON"):
+    with pytest.raises(RefusedError, match=r"input.schema: the schema of flights won't do: it is no JSON"):
         assembled(tmp_path, {"input": {"format": "avro", "schema": str(tmp_path / "bad.avsc")}})
 
 

@@ -471,3 +471,10 @@ def test_an_output_hook_that_does_not_count_rows_is_refused_at_the_start(
     place = f"{path}:21:46: model.outputs.told.function"
     told = f"onelane: {place}: the hook hook.py:told {words}\n"
     assert (done.returncode, done.stderr.decode()) == (ExitCode.REFUSED, told)
+
+
+def test_a_hook_that_takes_nothing_that_is_made_up_is_told_how_to_be_tried(tmp_path: Path) -> None:
+    """Its author is not to look for it in the docs."""
+    path = hooked(tmp_path, "def make(columns):\n    raise KeyError('x')\n")
+    with pytest.raises(RefusedError, match=r"KeyError: 'x' \(hook.py:2\).*_samples behind it makes values"):
+        assemble(load(path, os.environ))
