@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from consumer.operate.cores import cores
+from consumer.operate.memory import limit
 from consumer.plan.measured import Machine
 
 _STAT: Final = Path("/proc/stat")
 _MEMORY: Final = Path("/proc/meminfo")
 _PROCESSOR: Final = Path("/proc/cpuinfo")
-# Of the second version of control groups, which is what containers see of their own.
-_MEMORY_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 # Of the line `cpu` in /proc/stat: idle, and waiting for a disk.
 _IDLE: Final = (3, 4)
 # After these come the guests', which are in the first two already.
@@ -39,9 +38,8 @@ def this_machine(engine: str, busy: float) -> Machine:
 
 def memory() -> int:
     """Return the bytes that this process may use; 0 where the system does not tell."""
-    limit = _read(_MEMORY_LIMIT).strip()
-    all_there_is = _kilobytes("MemTotal")
-    return min(all_there_is, int(limit)) if limit.isdecimal() else all_there_is
+    most, all_there_is = limit(), _kilobytes("MemTotal")
+    return all_there_is if most is None else min(all_there_is, most)
 
 
 def available() -> int:
