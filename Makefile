@@ -6,7 +6,7 @@ VENV := .venv
 VENV_TFLITE := .venv-tflite-runtime
 PIP_VERSION := 25.3
 # Processes that run tests, each with a broker of its own: they wait more than they work.
-JOBS ?= 2
+JOBS ?= 3
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help

@@ -5,6 +5,7 @@ itself.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -108,8 +109,15 @@ def test_a_permission_that_is_taken_away_is_waited_for(
     permissions = Permissions(guarded.bootstrap)
     permissions.deny(kind, name, operation)
     try:
-        produce(stream.bootstrap, stream.input, mixed(range(50, 300)))
-        wait_until(lambda: told(worker, words) or not worker.running, 60, f"no word of it:\n{worker.tail()}")
+        rest = iter(range(50, 300))
+
+        def fed_and_told() -> bool:
+            # A few at a time: brokers learn of a permission some time after it was changed.
+            produce(stream.bootstrap, stream.input, mixed(islice(rest, 10)))
+            return told(worker, words) or not worker.running
+
+        wait_until(fed_and_told, 60, lambda: f"no word of it:\n{worker.tail()}")
+        produce(stream.bootstrap, stream.input, mixed(rest))
         assert worker.running, worker.tail()
         if thing == "input":
             wait_until_shown(worker, "input denied")
