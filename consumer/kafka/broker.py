@@ -23,6 +23,8 @@ _log = structlog.get_logger()
 # Fenced again so soon, the other side is alive: two instances with one name would fence each other for ever.
 _FENCED_AGAIN: Final = 60.0
 
+_NO_TWIN: Final = {*DENIED, KafkaError.INVALID_TXN_STATE}
+
 _NOT_REWOUND: Final = "what was undone has not been rewound yet"
 
 
@@ -305,7 +307,8 @@ class KafkaBroker(ABC):
         why, now = reason(gone), time.monotonic()
         # Who lacks a permission, or does not get through, is not fenced by another; nor is one whose brokers were
         # away: it is their coordinator that timed its transaction out, as often as they crash or are cut off.
-        if _dead(gone) and why.code() not in DENIED and not self._outlet.cut_off:
+        # And one that ends a transaction which no broker has begun, since its partitions were denied, dies of that.
+        if _dead(gone) and why.code() not in _NO_TWIN and not self._outlet.cut_off:
             if now - self._renewed_at < _FENCED_AGAIN:
                 raise FatalBrokerError(
                     "the producer died twice within a minute; if it was fenced, another worker runs under the same "

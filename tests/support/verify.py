@@ -26,6 +26,7 @@ _NOT_YET = frozenset(
         KafkaError.NOT_COORDINATOR,
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError._NOENT,  # no leaders found, in the words of an admin client
         KafkaError._TIMED_OUT,
         KafkaError._TRANSPORT,

@@ -415,6 +415,17 @@ class Nobody:
         return lambda *_: None
 
 
+def test_a_producer_that_dies_of_a_transaction_that_was_never_begun_has_no_twin() -> None:
+    """Of one whose partitions were all denied, the abort kills it, as often as it is tried."""
+    never = KafkaError(KafkaError.INVALID_TXN_STATE, "in an invalid state", fatal=True)
+    scene = Scene(ExactlyOnce)
+    for _ in range(3):
+        scene.failures["begin_transaction"] = never
+        with pytest.raises(AbortedError):
+            scene.broker.write(RESULTS)
+        scene.broker.rewind()
+
+
 def test_a_topic_that_is_gone_counts_as_that() -> None:
     """Whichever call it shows in."""
     gone = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, "gone", txn_requires_abort=True)
