@@ -25,7 +25,7 @@ test-tflite-runtime: $(VENV_TFLITE)/.dev  ## The engine tests on tflite-runtime,
 	@ENGINES="tflite-runtime litert" $(VENV_TFLITE)/bin/python -m pytest -q tests/engine
 
 chaos: $(VENV)/.dev jars toxiproxy  ## Faults, each ROUNDS times (100): hours; `make test` has the short version
-	@ROUNDS=$${ROUNDS:-100} $(VENV)/bin/python -m pytest tests/chaos --timeout=7200 $(PYTEST_ARGS)
+	@ROUNDS=$${ROUNDS:-100} $(VENV)/bin/python -m pytest tests/chaos $(PYTEST_ARGS)
 
 SECONDS ?= 1800
 

@@ -74,6 +74,8 @@ class KafkaBroker(ABC):
         self._care_until: dict[int, int] = {}
         self._renewed_at = float("-inf")
         self._written = False
+        # What can't be written to, since a topic is gone or denied.
+        self._barred: str | None = None
         # Between an abort and the rewind, the lanes' positions are past results that were thrown away.
         self._undone = False
 
@@ -133,6 +135,7 @@ class KafkaBroker(ABC):
             except (KafkaException, AbortedError) as failure:
                 raise self._undo(failure) from failure
             self._written = False
+            self._is_barred(None)
         else:
             done = not changed or self._commit_alone(changed)
         if not done:
@@ -240,6 +243,7 @@ class KafkaBroker(ABC):
         for partition in partitions:
             self._committed.pop(partition, None)
         self._refused = {event: why for event, why in self._refused.items() if event[0] not in partitions}
+        self._is_barred(None)  # whoever has them tries, and this one again if it has others
 
     # What differs.
 
@@ -254,6 +258,10 @@ class KafkaBroker(ABC):
     @abstractmethod
     def _discard(self) -> None:
         """Throw away what was written since the last checkpoint, as far as it can be."""
+
+    @abstractmethod
+    def _may_have_timed_out(self) -> bool:
+        """Whether a coordinator may have ended what is open by itself."""
 
     @abstractmethod
     def _lose(self) -> None:
@@ -277,6 +285,9 @@ class KafkaBroker(ABC):
         if failed is not None:
             why, kind = f"{why} ({explained(failed, topic)})", AbortKind.UNDELIVERED
             told.append(KafkaException(failed))
+        if any(reason(one).code() in GONE for one in told):
+            # Of a partition that may not be added to a transaction, the client does not say whose it is.
+            self._is_barred(f"writing {topic}" if failed is not None else "permission to write")
         gone = next(filter(_useless, told), None)
         killed = self._discard_all() if gone is None else None
         if self._outlet.refusal:
@@ -292,6 +303,14 @@ class KafkaBroker(ABC):
             self._renew(end)
         return AbortedError(why, culprits, kind)
 
+    def _is_barred(self, what: str | None) -> None:
+        """Show that a topic can't be written to until somebody makes or grants it, or that there is none such."""
+        if self._barred is not None and self._barred != what:
+            self._pulse.has(self._barred)
+        if what is not None:
+            self._pulse.lacks(what)
+        self._barred = what
+
     def _discard_all(self) -> KafkaException | None:
         """Discard what was written; return the error after which the producer is of no use."""
         try:
@@ -306,9 +325,11 @@ class KafkaBroker(ABC):
         """Replace a producer that is of no use any more, such as one whose transaction the coordinator timed out."""
         why, now = reason(gone), time.monotonic()
         # Who lacks a permission, or does not get through, is not fenced by another; nor is one whose brokers were
-        # away: it is their coordinator that timed its transaction out, as often as they crash or are cut off.
+        # away, or its transaction open for long: it is their coordinator that timed it out, as often as they crash or
+        # are cut off. Of a network that swallows what is sent, the client learns only later than that.
         # And one that ends a transaction which no broker has begun, since its partitions were denied, dies of that.
-        if _dead(gone) and why.code() not in _NO_TWIN and not self._outlet.cut_off:
+        excused = why.code() in _NO_TWIN or self._outlet.cut_off or self._may_have_timed_out()
+        if _dead(gone) and not excused:
             if now - self._renewed_at < _FENCED_AGAIN:
                 raise FatalBrokerError(
                     "the producer died twice within a minute; if it was fenced, another worker runs under the same "

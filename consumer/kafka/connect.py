@@ -56,7 +56,10 @@ def connect(
         outlets = Outlets(spec, instance, provenance, topics, pulse)
         broker: KafkaBroker
         if spec.delivery == "exactly_once":
-            broker = ExactlyOnce(group, outlets, pulse, partial(open_partitions, settings.admin))
+            timeout = int(settings.producer["transaction.timeout.ms"]) / 1000
+            broker = ExactlyOnce(
+                group, outlets, pulse, timeout=timeout, find_open=partial(open_partitions, settings.admin)
+            )
         else:
             broker = AtLeastOnce(group, outlets, pulse)
     except confluent_kafka.KafkaException as error:

@@ -38,6 +38,7 @@ class ExactlyOnce(KafkaBroker):
         group: not joined yet.
         make_outlet: makes an outlet; true asks for a careful one.
         pulse: knows when the worker is in here.
+        timeout: seconds after which the coordinator ends a transaction by itself.
         find_open: tells where, of topics with so many partitions, a transaction is open that began at a time (seconds
             since 1970) or later.
         aside: where calls are made that may never return.
@@ -48,11 +49,16 @@ class ExactlyOnce(KafkaBroker):
         group: Group,
         make_outlet: Callable[[bool], Outlet],
         pulse: Pulse,
+        *,
+        timeout: float,
         find_open: Callable[[Mapping[str, int], float], Sequence[Place]],
         aside: Aside | None = None,
     ) -> None:
         self._make_bare = make_outlet
         self._find_open = find_open
+        self._timeout = timeout
+        # When the last transaction began, by the monotonic clock.
+        self._began = float("inf")
         # When the first transaction began that may not have been committed; what one was to commit, while it does.
         self._since = float("inf")
         self._committing: dict[int, int] = {}
@@ -177,6 +183,7 @@ class ExactlyOnce(KafkaBroker):
                 _log.warning("the producer is replaced: brokers were away")
                 self._left_open |= self._outlet.written
                 self._replace(careful=self._outlet.careful)
+            self._began = time.monotonic()
             self._outlet.producer.begin_transaction()
             self._since = min(self._since, time.time())
             self._committing.clear()
@@ -196,6 +203,9 @@ class ExactlyOnce(KafkaBroker):
 
     def _discard(self) -> None:
         self._call(self._outlet, partial(self._outlet.producer.abort_transaction, CALL), "abort transaction")
+
+    def _may_have_timed_out(self) -> bool:
+        return time.monotonic() - self._began >= self._timeout
 
     def _call(self, outlet: Outlet, call: Callable[[], None], what: str) -> None:
         """Make a call of an outlet's producer that waits for brokers, maybe for ever: then leave it behind."""
@@ -226,6 +236,9 @@ class AtLeastOnce(KafkaBroker):
 
     def _discard(self) -> None:
         """Nothing to undo: what is on its way may arrive, and come again, which is what this way allows."""
+
+    def _may_have_timed_out(self) -> bool:
+        return False
 
     def _lose(self) -> None:
         """As above."""

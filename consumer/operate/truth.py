@@ -92,6 +92,15 @@ TRUTH: Final = (
         ("onelane_broker_wait_seconds > 0", "onelane_ready == 1"),
     ),
     Row(
+        "output denied",
+        "Write on the output or the dead-letter topic was taken away, or the topic is gone: what was written is "
+        "undone and tried again, and goes through by itself when that is mended.",
+        "200",
+        "200",
+        ("joined == true", "waiting != null"),
+        ("onelane_broker_wait_seconds > 0", "onelane_ready == 1"),
+    ),
+    Row(
         "held",
         "a partition is stopped, its offset kept; the others go on. `held` says why and what releases it.",
         "200",

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,17 @@ from tests.support.work import Delivery, Work
 
 # How often each fault comes in the long run; 0 for the short one, in which each test says itself what is enough.
 ROUNDS = int(os.environ.get("ROUNDS", "0"))
+
+# What a test may take in the long run, in seconds: its own mark is for the short one.
+_LONG = 600 + 120 * ROUNDS
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Give tests of the long run the time that they need; a mark of theirs has more weight than `--timeout`."""
+    here = Path(__file__).parent
+    for item in items:
+        if ROUNDS and item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.timeout(_LONG), append=False)
 
 
 @pytest.fixture

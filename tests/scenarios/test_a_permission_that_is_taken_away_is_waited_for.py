@@ -121,6 +121,10 @@ def test_a_permission_that_is_taken_away_is_waited_for(
         assert worker.running, worker.tail()
         if thing == "input":
             wait_until_shown(worker, "input denied")
+        if thing in {"output", "dead letters"}:
+            shown_as = {f"writing {name}", "permission to write"}
+            wait_until(lambda: (waits_for(worker) or [""])[0] in shown_as, 30, worker.tail)
+            wait_until_shown(worker, "output denied")
         if thing == "group":  # until the group has thrown it out, after 2 s: a KIP-848 consumer dies of it
             shown = [("membership in the group", True), ("commit", True)]  # one that commits without a transaction
             wait_until(lambda: waits_for(worker) in shown, 60, lambda: f"nothing shows it:\n{worker.tail()}")

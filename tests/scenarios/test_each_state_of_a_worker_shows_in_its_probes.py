@@ -24,6 +24,7 @@ from tests.support.worker import Worker
 ELSEWHERE = {
     "registry away": "test_a_registry_that_is_away_holds_up_its_lanes_only.py",
     "input denied": "test_a_permission_that_is_taken_away_is_waited_for.py",
+    "output denied": "test_a_permission_that_is_taken_away_is_waited_for.py",
 }
 ALL_WELL = {("/live", 200), ("/ready", 200)}
 

@@ -22,6 +22,7 @@ from consumer.types import Enriched, Notes, PlainEvent, Positions, Result
 
 ABORTABLE = KafkaError(KafkaError.INVALID_TXN_STATE, "abort it", txn_requires_abort=True)
 FENCED = KafkaError(KafkaError._FENCED, "fenced", fatal=True)
+TIMEOUT = 10.0
 RESULTS = [Enriched(PlainEvent(b"{}", partition=0), b"{}"), Enriched(PlainEvent(b"{}", partition=1), b"{}")]
 
 
@@ -169,7 +170,7 @@ class Scene:
         self.topics: list[dict[str, int]] = []
         more: dict[str, Any] = {}
         if kind is ExactlyOnce:
-            more = {"find_open": self._find_open, "aside": Aside(leave=0.05)}
+            more = {"timeout": TIMEOUT, "find_open": self._find_open, "aside": Aside(leave=0.05)}
         self.broker = kind(cast("Group", self.group), self._outlet, Pulse(60), **more)
         self.broker._committed.update({0: (0, ""), 1: (0, "")})
         self.calls.clear()
@@ -604,6 +605,38 @@ def test_brokers_that_crash_twice_within_a_minute_are_no_twin() -> None:
     with pytest.raises(AbortedError) as caught:
         scene.broker.checkpoint({0: 1})
     assert caught.value.kind == AbortKind.FENCED
+
+
+def test_a_transaction_older_than_its_time_out_is_no_twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its coordinator ended it: a network that swallows what is sent has the client learn of that first of all."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    scene = Scene(ExactlyOnce)
+    for _ in range(3):
+        scene.failures["commit_transaction"] = FENCED
+        scene.broker.write(RESULTS)
+        now[0] += TIMEOUT
+        with pytest.raises(AbortedError) as caught:
+            scene.broker.checkpoint({0: 1})
+        assert caught.value.kind == AbortKind.FENCED
+        scene.broker.rewind()
+
+
+def test_a_producer_that_is_fenced_before_it_begins_has_a_twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long ago its last transaction began."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    scene = Scene(ExactlyOnce)
+    scene.broker.write(RESULTS)
+    scene.broker.checkpoint({0: 1})
+    now[0] += TIMEOUT
+    scene.failures["begin_transaction"] = FENCED
+    with pytest.raises(AbortedError):
+        scene.broker.write(RESULTS)
+    scene.broker.rewind()
+    scene.failures["begin_transaction"] = FENCED
+    with pytest.raises(FatalBrokerError, match="twice within a minute"):
+        scene.broker.write(RESULTS)
 
 
 def test_a_refusal_is_not_forgotten_where_the_abort_kills_the_producer() -> None:
