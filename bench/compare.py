@@ -25,6 +25,7 @@ from typing import Any, Final
 import msgspec
 import orjson
 import psutil
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from bench.environments import environment
 from bench.events import events
@@ -199,6 +200,7 @@ def _job(job: str, count: int, rounds: int, wanted: list[str] | None) -> list[Ta
         psutil.Process(kafka.pid).cpu_affinity(cores[:-1] or cores)
         kafka.create_topic(SOURCE, PARTITIONS)
         load(kafka.bootstrap, list(events(job, count)))
+        _have_internal_topics(kafka.bootstrap)
         scene = _Scene(kafka, job, count, Path(folder), cores[-1])
         for number in range(rounds):
             for name, way in ways.items():
@@ -206,6 +208,12 @@ def _job(job: str, count: int, rounds: int, wanted: list[str] | None) -> list[Ta
                     taken.append(scene.run(name, way, number))
                     print(taken[-1], flush=True)
     return taken
+
+
+def _have_internal_topics(bootstrap: str) -> None:
+    """Have the broker make those of groups and transactions, which would be part of the first way's start."""
+    Consumer({"bootstrap.servers": bootstrap, "group.id": "first"}).committed([TopicPartition(SOURCE, 0)], _PATIENCE)
+    Producer({"bootstrap.servers": bootstrap, "transactional.id": "first"}).init_transactions(_PATIENCE)
 
 
 def _measured(run: Run, name: str, scene: _Scene, target: str) -> Taken:
