@@ -56,13 +56,13 @@ def main() -> None:
         report(runs, arguments.events)
 
 
-def load(bootstrap: str, count: int) -> None:
+def load(bootstrap: str, count: int, partitions: int = PARTITIONS) -> None:
     """Produce the example's events over and over, keyed, evenly over the partitions."""
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 50, "queue.buffering.max.messages": 1_000_000})
     with gzip.open(FLIGHTS / "events.jsonl.gz") as file:
         lines = [line.rstrip(b"\n") for line in file]
     for number in range(count):
-        producer.produce("flights", lines[number % len(lines)], b"%d" % (number % 997), number % PARTITIONS)
+        producer.produce("flights", lines[number % len(lines)], b"%d" % (number % 997), number % partitions)
         if not number % 10_000:
             producer.poll(0)
     if producer.flush(PATIENCE):
