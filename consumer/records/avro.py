@@ -7,7 +7,7 @@ its schema is another version than the output's.
 
 import io
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import numpy.typing as npt
@@ -92,12 +92,27 @@ class AvroDecoder:
             raise FaultError(Code.NOT_UTF8, f"a text in it is not UTF-8: {error.reason}") from None
         except fastavro.read.SchemaResolutionError as error:
             raise FaultError(Code.WRONG_TYPE, f"can't be read as the pipeline's schema says: {error}") from None
-        except _UNREADABLE as error:
-            told = f"{type(error).__name__} {error}".strip()
-            raise FaultError(Code.MALFORMED, f"not what its schema says: {told}") from None
+        except _UNREADABLE:
+            field, words = self._unreadable(payload, read)
+            raise FaultError(Code.MALFORMED, f"not what its schema says: {words}", field) from None
         if stream.tell() != len(payload):
-            raise FaultError(Code.MALFORMED, f"{len(payload) - stream.tell()} bytes are left over")
+            left, read_up_to = len(payload) - stream.tell(), stream.tell()
+            words = f"{left} bytes are left over after the {read_up_to} that its schema makes a record of"
+            raise FaultError(Code.MALFORMED, words)
         return record
+
+    def _unreadable(self, payload: bytes, read: Callable[..., Any]) -> tuple[str | None, str]:
+        """Say from where on bytes are not what the schema says: field by field, which nobody does who can read them."""
+        stream, parsed = io.BytesIO(payload), self.schema.parsed
+        for field in self.schema.fields:
+            start = stream.tell()
+            alone = [one for one in parsed["fields"] if one["name"] == field]
+            try:
+                read(stream, {**parsed, "fields": alone}, None)
+            except _UNREADABLE:
+                ended = f", which end at {len(payload)}" if stream.tell() == len(payload) else ""
+                return field, f"`{field}` can't be read of the bytes from {start} on{ended}"
+        return None, f"it can't be read of {len(payload)} bytes"
 
 
 class AvroDialect:

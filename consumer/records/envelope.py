@@ -93,7 +93,7 @@ class Wire:
         try:
             return self._make(self._registry.schema(number))
         except UnknownSchemaError as error:  # not kept: it may be registered any time
-            raise FaultError(Code.UNKNOWN_SCHEMA, f"schema {number}: {error}") from None
+            raise FaultError(Code.UNKNOWN_SCHEMA, f"no schema {number}: {error}") from None
         except SchemaError as error:
             why = f"schema {number} is of no use here: {error}"
             return Cause(Stage.DECODE, Code.UNKNOWN_SCHEMA, clipped(why))

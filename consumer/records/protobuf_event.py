@@ -72,8 +72,10 @@ class ProtobufDecoder:
         try:
             message: Message = self._class.FromString(self.body(payload))
         except DecodeError as error:
-            code = Code.NOT_UTF8 if "UTF-8" in str(error) else Code.MALFORMED
-            raise FaultError(code, f"not what its schema says: {error}") from None
+            if "UTF-8" in str(error):
+                raise FaultError(Code.NOT_UTF8, "a text in it is not UTF-8") from None
+            told = f"no {self.event.full_name} can be read of its {len(payload)} bytes"
+            raise FaultError(Code.MALFORMED, f"not what its schema says: {told}") from None
         # Of whatever type it is there, and however its number is written: bytes are not looked for.
         if self._taken is not None and any(field.field_number == self._taken for field in UnknownFieldSet(message)):
             raise FaultError(Code.FIELD_EXISTS, f"the event already has a field with the number {self._taken}")

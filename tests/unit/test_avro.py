@@ -111,18 +111,38 @@ def test_a_number_that_json_lacks_is_refused_where_it_matters(number: float) -> 
 
 
 @pytest.mark.parametrize(
-    ("payload", "code"),
+    ("payload", "code", "words"),
     [
-        (written(record(), EVENT)[:-1], Code.MALFORMED),
-        (written(record(), EVENT) + b"\x00", Code.MALFORMED),
-        (b"\xff" * 40, Code.MALFORMED),
-        (b"\x02\x04\x02a", Code.MALFORMED),
-        (b"\x02\x00\x02\xff", Code.NOT_UTF8),
+        (
+            written(record(), EVENT)[:-1],
+            Code.MALFORMED,
+            "not what its schema says: `carrier` can't be read of the bytes from 19 on, which end at 22",
+        ),
+        (
+            written(record(), EVENT) + b"\x00",
+            Code.MALFORMED,
+            "1 bytes are left over after the 23 that its schema makes a record of",
+        ),
+        (
+            b"\xff" * 40,
+            Code.MALFORMED,
+            "not what its schema says: `id` can't be read of the bytes from 0 on, which end at 40",
+        ),
+        (
+            b"\x02\x04\x02a",
+            Code.MALFORMED,
+            "not what its schema says: `delay` can't be read of the bytes from 1 on",
+        ),
+        (b"\x02\x00\x02\xff", Code.NOT_UTF8, "a text in it is not UTF-8: invalid start byte"),
     ],
 )
-def test_bytes_that_the_schema_does_not_say_are_refused(payload: bytes, code: Code) -> None:
-    """Too few, too many, others."""
-    assert fault(record(), payload) == (code, None)
+def test_bytes_that_the_schema_does_not_say_are_refused(payload: bytes, code: Code, words: str) -> None:
+    """Too few, too many, others; in our words, from which field and byte on, and of what is after it nothing."""
+    with pytest.raises(FaultError) as caught:
+        AvroDialect(None, rules()).decoder(record()).text(payload)
+    cause = caught.value.cause
+    assert (cause.code, cause.message) == (code, words)
+    assert cause.field is None or f"`{cause.field}`" in words
 
 
 def test_an_event_of_an_earlier_schema_is_read_as_the_pipelines() -> None:

@@ -63,7 +63,7 @@ def test_a_schema_that_is_not_there_may_come() -> None:
     """Whether it has is the registry's to know, which is asked for each event."""
     envelope, registry, number = wire()
     later = number + 1
-    assert fault(envelope, prefix(later) + b"{}") == (Code.UNKNOWN_SCHEMA, f"schema {later}: there is none")
+    assert fault(envelope, prefix(later) + b"{}") == (Code.UNKNOWN_SCHEMA, f"no schema {later}: there is none")
     assert registry.add(Schema("JSON", "{}")) == later
     assert envelope.open(prefix(later) + b"{}")[1] == b"{}"
 

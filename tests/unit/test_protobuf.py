@@ -163,6 +163,12 @@ def test_bytes_that_the_schema_does_not_say_are_refused(payload: bytes, code: Co
     assert fault(payload) == (code, None)
 
 
+def test_bytes_of_no_message_are_told_in_our_words() -> None:
+    """Not in those of Google's library."""
+    with pytest.raises(FaultError, match=r"^not what its schema says: no \S*Event can be read of its 8 bytes$"):
+        said(b'{"id":1}')
+
+
 def test_a_message_in_a_message_in_a_message_takes_no_process_down() -> None:
     """Google's library has a limit."""
     payload = b""
