@@ -16,6 +16,7 @@ from consumer.authoring.way import Answered, Placed, Way, explain
 from consumer.cli.options import load_pipeline, pipeline_argument
 from consumer.exits import PipelineError, RefusedError
 from consumer.operate.logs import set_up_logs
+from consumer.pipeline.encoding import UTF16, is_utf16
 from consumer.types import NotYetError, PlainEvent
 
 _CREATE_TIME: Final = 1
@@ -40,6 +41,8 @@ def command(
     set_up_logs(logging.WARNING)
     assembly = assemble(load_pipeline(pipeline))
     value = sys.stdin.buffer.read().strip().removeprefix(codecs.BOM_UTF8)
+    if is_utf16(value):
+        raise PipelineError(f"stdin: {UTF16}")
     if assembly.file.spec.input.format != "json":
         try:
             value = base64.b64decode(value, validate=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from consumer.exits import PipelineError
+from consumer.pipeline.encoding import UTF16, is_utf16
 
 _GZIP: Final = b"\x1f\x8b"
 _MARK: Final = codecs.BOM_UTF8
@@ -38,21 +39,30 @@ def compressed(raw: BinaryIO, name: str) -> Iterable[bytes]:
     A byte order mark at its beginning is the file's, not the first event's: it is left out.
 
     Raises:
-        PipelineError: while reading, that it is broken.
+        PipelineError: it is UTF-16; while reading, that it is broken.
     """
     begins: Callable[[int], bytes] | None = getattr(raw, "peek", None)
     start = b"" if begins is None else begins(len(_MARK))
     if start.startswith(_GZIP):
         return _unpacked(raw, name)
+    _refuse_utf16(start, name)
     if start.startswith(_MARK):
         raw.read(len(_MARK))
     return raw
 
 
+def _refuse_utf16(start: bytes, name: str) -> None:
+    """Each of its lines would be a dead letter of its own, or half of a character beside it."""
+    if is_utf16(start):
+        raise PipelineError(f"{name}: {UTF16}")
+
+
 def _unpacked(raw: BinaryIO, name: str) -> Iterator[bytes]:
     try:
         with gzip.GzipFile(fileobj=raw, mode="rb") as lines:
-            if lines.peek(len(_MARK)).startswith(_MARK):
+            start = lines.peek(len(_MARK))
+            _refuse_utf16(start, name)
+            if start.startswith(_MARK):
                 lines.read(len(_MARK))
             yield from lines
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:

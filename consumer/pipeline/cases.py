@@ -9,6 +9,7 @@ import msgspec
 
 from consumer.exits import PipelineError
 from consumer.pipeline.check import build
+from consumer.pipeline.encoding import not_utf8
 from consumer.pipeline.section import Spec
 from consumer.pipeline.section import text as words
 from consumer.pipeline.source import Source
@@ -76,8 +77,10 @@ def read_cases(path: Path, environment: Mapping[str, str]) -> list[Placed]:
     """
     try:
         content = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PipelineError(f"{path}: can't be read: {error}") from None
+    except OSError as error:
+        raise PipelineError(f"{path}: can't be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise PipelineError(f"{path}: {not_utf8(error)}") from None
     source = Source(content, str(path), environment)
     findings = list(source.findings)
     cases: Cases | None = build(source.tree, Cases, (), findings)

@@ -11,6 +11,7 @@ import msgspec
 from consumer.exits import PipelineError
 from consumer.pipeline.check import build
 from consumer.pipeline.contradictions import contradictions
+from consumer.pipeline.encoding import not_utf8
 from consumer.pipeline.features import CategoryFeature, Feature, PythonFeature, TextFeature
 from consumer.pipeline.files import named_files
 from consumer.pipeline.findings import Finding
@@ -120,7 +121,7 @@ def examine(path: Path, environment: Mapping[str, str] = os.environ) -> Examined
     except OSError as error:
         raise PipelineError(f"{path}: can't be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise PipelineError(f"{path}: not UTF-8 at byte {error.start}") from None
+        raise PipelineError(f"{path}: {not_utf8(error)}") from None
     source = Source(text, str(path), environment)
     examined = _examined(source, path)
     examined.findings = source.without_echoes(examined.findings)
@@ -238,7 +239,7 @@ def _entries(file: Path, where: Where, findings: list[Finding]) -> list[str] | N
 
 def _why(error: OSError | ValueError) -> str:
     if isinstance(error, UnicodeDecodeError):
-        return f"not UTF-8 at byte {error.start}"
+        return not_utf8(error)
     return (error.strerror or str(error)) if isinstance(error, OSError) else f"no file has such a name: {error}"
 
 

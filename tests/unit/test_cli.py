@@ -16,7 +16,7 @@ from consumer import __version__
 from consumer.exits import MEANINGS, ExitCode, FatalBrokerError, OnelaneError, PipelineError, RefusedError
 from consumer.pipeline.schema import schema
 from tests.support.command import ROOT, onelane
-from tests.support.flights import FLIGHTS, flight_values
+from tests.support.flights import FLIGHTS, flight_values, flights_beside
 from tests.support.formats import schema_of, written
 from tests.support.pipelines import GOOD, changed, write
 
@@ -286,3 +286,35 @@ def test_a_reader_that_goes_away_ends_with_141_and_no_word(packed: bool, tmp_pat
         error = process.stderr.read()
         assert (process.wait(30), error) == (128 + signal.SIGPIPE, b"")
     assert [path.name for path in tmp_path.iterdir()] == ["events"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "file"),
+    [
+        (["lint", "wide.yaml"], "wide.yaml"),
+        (["test", "pipeline.yaml"], "pipeline.case.yaml"),
+        (["lint", "pipeline.yaml", "--sample", "wide.jsonl"], "wide.jsonl"),
+        (["lint", "pipeline.yaml", "--sample", "big-end.jsonl"], "big-end.jsonl"),
+        (["enrich", "pipeline.yaml", "--input", "wide.jsonl"], "wide.jsonl"),
+        (["enrich", "pipeline.yaml", "--input", "wide.gz"], "wide.gz"),
+        (["enrich", "pipeline.yaml"], "stdin"),
+        (["explain", "pipeline.yaml"], "stdin"),
+        (["init", "--model", str(FLIGHTS / "models/delay.tflite"), "--sample", "wide.jsonl"], "wide.jsonl"),
+        (["lint", "labelled.yaml"], "wide.txt can't be read"),
+    ],
+)
+def test_a_file_of_utf_16_is_told_in_one_line(arguments: list[str], file: str, tmp_path: Path) -> None:
+    """Editors and shells of Windows write it; each of its lines would be another riddle."""
+    values = b"\n".join(flight_values()[:3]).decode()
+    text = flights_beside(tmp_path).read_text()
+    (tmp_path / "labelled.yaml").write_text(changed(str(FLIGHTS / "carriers.txt"), "wide.txt", text))
+    contents = {"wide.yaml": text, "pipeline.case.yaml": "cases: []", "wide.jsonl": values, "wide.txt": "UA\nAA\n"}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(f"\ufeff{content}".encode("utf-16-le"))
+    (tmp_path / "big-end.jsonl").write_bytes(f"\ufeff{values}".encode("utf-16-be"))
+    (tmp_path / "wide.gz").write_bytes(gzip.compress((tmp_path / "wide.jsonl").read_bytes()))
+    named = [str(tmp_path / one) if (tmp_path / one).is_file() else one for one in arguments]
+    done = onelane(*named, stdin=(tmp_path / "wide.jsonl").read_bytes())
+    told = done.stderr.decode().replace(f"{tmp_path}/", "")
+    assert (done.returncode, told.count("\n")) == (ExitCode.PIPELINE, 1)
+    assert told.endswith(f"{file}: not UTF-8: it begins with a UTF-16 byte-order mark; save it as UTF-8\n")
