@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+import msgspec
+
 from consumer.exits import RefusedError
 from consumer.features.block import Block
 from consumer.features.hook import HookBlock
@@ -32,6 +34,7 @@ from consumer.records.answers import LabelColumn, OutputColumn, OverColumn, TopC
 from consumer.records.answers import NumberColumn as NumberPrediction
 from consumer.records.answers import NumbersColumn as NumbersPrediction
 from consumer.records.hook_answers import HookColumn
+from consumer.types import Cause
 
 _INPUT_TYPES = frozenset({"float32", "float64", "float16", "int8", "uint8", "int16", "int32", "int64", "bool"})
 _OUTPUT_TYPES = _INPUT_TYPES - {"bool"}
@@ -173,7 +176,24 @@ def _misfits(tensor: Tensor, features: list[ColumnFeature], path: Path, *, liste
         findings.append(Finding(path, f"{width} columns for the model's input {tensor}, {tensor.width} wide", hint))
     if tensor.dtype.startswith(("int", "uint")) and not tensor.scale:
         findings += _indices(tensor, features, path, listed=listed)
+    for place, feature in enumerate(features):
+        told = _stand_in(tensor, feature)
+        if told:
+            where = (*path, place, "missing") if listed else (*path, "missing")
+            words = f"each event without `{feature.field}` would be a dead letter all the same: {told}"
+            findings.append(Finding(where, words, "choose another, or leave it out"))
     return findings
+
+
+def _stand_in(tensor: Tensor, feature: ColumnFeature) -> str:
+    """Say why a tensor can't hold what stands in for an absent field; nothing where it can, or nothing stands in."""
+    column = make_column(feature)
+    if getattr(feature, "missing", None) is None:
+        return ""
+    bad: dict[int, Cause] = {}
+    alone = msgspec.structs.replace(tensor, shape=(-1, column.width))
+    Matrix(alone, [column]).build({feature.field: [None]}, 1, bad)
+    return bad[0].message if bad else ""
 
 
 def _indices(tensor: Tensor, features: list[ColumnFeature], path: Path, *, listed: bool) -> list[Finding]:

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from consumer.fit import fit_inputs, fit_outputs
 from consumer.model.file import Signature
 from consumer.model.tensors import Tensor
 from consumer.pipeline.findings import Finding, dotted
 from consumer.records.answers import NumberColumn, OverColumn
-from tests.support.pipelines import changed, loaded
+from tests.support.pipelines import GOOD, changed, loaded
 
 X = Tensor("x", 0, (-1, 3), "float32")
 Y = Tensor("y", 1, (-1, 1), "float32")
@@ -157,3 +158,37 @@ def test_tensors_of_strings_are_refused_with_the_way_out(tmp_path: Path) -> None
             "convert it to give numbers, and name them with `labels`"
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number", "told"),
+    [
+        ("float32", "missing: 1e308", "1e+308 is more than a float32 can hold"),
+        ("float16", "missing: 70000", "70000 is more than a float16 can hold"),
+        ("float16", "missing: 4, std: 0.00001", "400000 is more than a float16 can hold"),
+        ("int8", "missing: 128, range: [0, 200]", "128 is more than int8 can hold"),
+        ("int32", "missing: 0.5, range: [0, 9]", "0.5 is no whole number, and the tensor is int32"),
+        ("float32", "missing: 10, range: [0, 9]", "10 is not in 0 to 9"),
+        ("float32", "missing: -1, transform: log", "-1 has no log"),
+    ],
+)
+def test_what_stands_in_for_absent_fields_must_go_into_the_tensor(
+    dtype: str, number: str, told: str, tmp_path: Path
+) -> None:
+    """Else `missing` says that events without the field are fine, and each of them is a dead letter."""
+    feature = ("{field: n, kind: number}", f"{{field: n, kind: number, {number}}}")
+    words = f"each event without `n` would be a dead letter all the same: {told}; choose another, or leave it out"
+    expected = [f"model.inputs.x[0].missing: {words}"]
+    x = Tensor("x", 0, (-1, 3), dtype)
+    rest = ("{field: t, kind: time, part: hour}", "{field: t, kind: category, vocabulary: [a], missing: a}")
+    assert misfits(tmp_path, feature, rest, inputs=(x,)) == expected
+
+
+def test_a_single_feature_and_a_quantised_tensor_are_held_to_it_too(tmp_path: Path) -> None:
+    """With their own places; what only saturates is left to a sample of events."""
+    block = GOOD[GOOD.index("    x:\n") : GOOD.index("  outputs:\n")]
+    single = "    x: {field: n, kind: number, missing: 1e39}\n"
+    x = Tensor("x", 0, (-1, 1), "int8", scale=0.5)
+    (found,) = misfits(tmp_path, (block, single), inputs=(x,))
+    assert found.startswith("model.inputs.x.missing: each event without `n` would be a dead letter")
+    assert misfits(tmp_path, (block, single.replace("1e39", "1e30")), inputs=(x,)) == []
