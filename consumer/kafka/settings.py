@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from consumer.operate.memory import SMALLEST, Buffers
-from consumer.pipeline.findings import Finding, nearest
+from consumer.pipeline.findings import Finding, nearest, no_such_value
 from consumer.pipeline.spec import Pipeline
 
 # The longest that the checkpoint of a full pipe may take, in seconds, by which time-outs are measured.
@@ -170,9 +170,7 @@ def refused_settings(spec: Pipeline) -> list[Finding]:
         findings.append(Finding(("kafka",), "`bootstrap.servers` is missing", "host:port[,host:port]"))
     protocol = spec.kafka.get("group.protocol", "classic")
     if protocol not in _PROTOCOLS:
-        findings.append(
-            Finding(("kafka", "group.protocol"), f"no such value: {protocol!r}", nearest(str(protocol), _PROTOCOLS))
-        )
+        findings.append(no_such_value(("kafka", "group.protocol"), protocol, _PROTOCOLS))
     if protocol == "consumer":
         findings += [
             Finding(("kafka", name), "the broker decides this in a KIP-848 group", "leave it out")

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from consumer.deadletter.causes import Code
 from consumer.exits import PipelineError
 from consumer.pipeline.check import build
 from consumer.pipeline.encoding import not_utf8
@@ -21,7 +22,7 @@ ENDING: Final = ".case.yaml"
 class Fallen(Spec, frozen=True, kw_only=True):
     """The dead letter that an event must become."""
 
-    cause: Annotated[str, words("The cause's code, such as Missing.")]
+    cause: Annotated[Code, words("The cause's code, such as Missing.")]
     field: Annotated[str | None, words("The field to blame; left out, any will do.")] = None
 
 

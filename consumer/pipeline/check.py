@@ -7,11 +7,12 @@ import re
 import types
 import typing
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, Final, cast
 
 import msgspec
 
-from consumer.pipeline.findings import Finding, Path, nearest
+from consumer.pipeline.findings import Finding, Path, nearest, no_such_value
 from consumer.pipeline.units import Duration, Size
 from consumer.pipeline.words import shown, wrong_value
 
@@ -89,7 +90,7 @@ def _tagged(tree: dict[str, object], sections: Mapping[str, type], path: Path, f
     if tag is _MISSING:
         findings.append(Finding(path, "`kind` is missing", f"one of {', '.join(sections)}"))
     elif not isinstance(tag, str) or tag not in sections:
-        findings.append(Finding((*path, "kind"), f"no such kind: {tag!r}", nearest(str(tag), sections)))
+        findings.append(Finding((*path, "kind"), f"no such kind: {shown(tag)}", nearest(str(tag), sections)))
     else:
         rest = {key: value for key, value in tree.items() if key != "kind"}
         return _struct(rest, sections[tag], path, findings)
@@ -113,9 +114,9 @@ def _struct(tree: object, kind: type[msgspec.Struct], path: Path, findings: list
 
 
 def _leaf(tree: object, kind: Any, path: Path, findings: list[Finding]) -> Any:  # noqa: ANN401
-    bare = _bare(kind)
-    if typing.get_origin(bare) is typing.Literal and tree not in typing.get_args(bare):
-        findings.append(Finding(path, f"no such value: {tree!r}", nearest(str(tree), typing.get_args(bare))))
+    allowed = _choices(kind)
+    if allowed and tree not in allowed:
+        findings.append(no_such_value(path, tree, [str(one) for one in allowed if one is not None]))
         return None
     try:
         # Lax: a number from ${VARIABLE} arrives as text.
@@ -123,6 +124,21 @@ def _leaf(tree: object, kind: Any, path: Path, findings: list[Finding]) -> Any: 
     except msgspec.ValidationError as error:
         findings.append(Finding(path, wrong_value(_AT.sub("", str(error)), kind, tree)))
         return None
+
+
+def _choices(kind: Any) -> list[object]:  # noqa: ANN401
+    """Return the values that a type consists of; none where it has others."""
+    found: list[object] = []
+    for member in map(_bare, _members(_bare(kind))):
+        if member is types.NoneType:
+            found.append(None)
+        elif typing.get_origin(member) is typing.Literal:
+            found += typing.get_args(member)
+        elif isinstance(member, type) and issubclass(member, Enum):
+            found += list(member)
+        else:
+            return []
+    return found
 
 
 def _unit(kind: type, value: object) -> object:

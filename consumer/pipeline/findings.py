@@ -1,10 +1,12 @@
 """What is wrong with a pipeline file, and where."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import msgspec
+
+from consumer.pipeline.words import shown
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -34,6 +36,16 @@ def dotted(path: Path) -> str:
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
     return text
+
+
+def no_such_value(path: Path, given: object, allowed: Sequence[str]) -> Finding:
+    """Return what is wrong with a value that is none of a few; the nearest of them is named, or all."""
+    close = difflib.get_close_matches(str(given), allowed, n=1)
+    if close:
+        return Finding(path, f"no such value: {shown(given)}", f"did you mean `{close[0]}`?")
+    *others, last = allowed
+    wanted = f"{', '.join(others)} or {last}" if others else last
+    return Finding(path, f"expected {wanted}, got {shown(given)}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -72,7 +72,8 @@ ORDER = (
     ("consumer.trial",),
     ("consumer.hooks", "consumer.model"),
     ("consumer.isolate",),
-    ("consumer.deadletter", "consumer.pipeline", "consumer.sources"),
+    ("consumer.pipeline", "consumer.sources"),
+    ("consumer.deadletter",),
     ("consumer.types", "consumer.exits"),
     ("consumer",),
 )

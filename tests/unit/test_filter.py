@@ -118,7 +118,7 @@ def test_the_filter_is_part_of_the_pipelines_hash(tmp_path: Path) -> None:
         ("when: lowr(a) == 'x'\n", "17:1: when: at character 1: no such function: lowr; did you mean `lower`?"),
         ("when: 1 < 2\n", "17:1: when: reads no field: it says the same of every event"),
         ("otherwise: drop\n", "17:1: otherwise: there is no `when`; say which events are for the model"),
-        ("otherwise: skip\nwhen: a > 1\n", "17:1: otherwise: no such value: 'skip'; known: drop, pass"),
+        ("otherwise: skip\nwhen: a > 1\n", '17:1: otherwise: expected pass or drop, got "skip"'),
     ],
 )
 def test_what_can_not_be_meant_is_told_with_its_place(more: str, finding: str, tmp_path: Path) -> None:

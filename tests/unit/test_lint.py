@@ -140,7 +140,7 @@ def test_a_model_that_can_not_be_opened_is_a_finding_too(tmp_path: Path) -> None
     """At its path, beside what else is wrong."""
     path = edited(tmp_path, (str(FLIGHTS / "models/delay.tflite"), "none.tflite"), ("layout: merge", "layout: marge"))
     told = {one["field"]: one["message"] for one in linted(path)["findings"]}
-    assert told["output.layout"] == "no such value: 'marge'"
+    assert told["output.layout"] == 'no such value: "marge"'
     assert told["model.path"].endswith("none.tflite can't be read: No such file or directory")
 
 
