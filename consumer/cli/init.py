@@ -22,8 +22,13 @@ from consumer.exits import PipelineError, RefusedError
 from consumer.model.engines import find_engine
 from consumer.model.file import ModelFile, open_interpreter, read_model, read_signature, refuse_state
 from consumer.model.quiet import engine_words
+from consumer.pipeline.check import build
+from consumer.pipeline.findings import Finding
+from consumer.pipeline.spec import Name, TopicName
 
 _EVENTS: Final = 10_000
+# Characters of a topic's name.
+_LONGEST: Final = 249
 
 _file = click.Path(dir_okay=False, path_type=Path)
 
@@ -50,6 +55,8 @@ def command(
 
     What could not be known is marked as a guess. Vocabularies that are long become files beside it.
     """
+    called = topic or _plain(sample.name.split(".")[0])
+    _check_names(called, name)
     engine = find_engine("auto")
     content = read_model(model)
     interpreter = open_interpreter(engine, content)
@@ -57,7 +64,6 @@ def command(
     tensors = read_signature(interpreter, content, _signature(interpreter, content, signature))
     with opened(sample) as (lines, _, _):
         look = look_at_fields(lines, str(sample), _EVENTS)
-    called = topic or _plain(sample.name.split(".")[0])
     field = "prediction"
     while field in look.names:
         field += "_"
@@ -81,6 +87,25 @@ def command(
         lines_are = "1 line is" if look.bad == 1 else f"{look.bad:,} lines are"
         click.echo(f"{lines_are} no event and left out, the first {look.first_bad}")
     _tell(target, sample, beside, proposal.open)
+
+
+def _check_names(topic: str, name: str | None) -> None:
+    """Refuse names that no pipeline file may have, before there is one.
+
+    Raises:
+        PipelineError: with the option that says it.
+    """
+    found: list[Finding] = []
+    build(topic, TopicName, ("--topic",), found)
+    if not found and len(longest := f"{topic}-enriched") > _LONGEST:
+        words = (
+            f"`{longest[:20]}…-enriched` would be of {len(longest)} characters, and topics have {_LONGEST} at most"
+        )
+        found.append(Finding(("--topic",), words))
+    if not found:
+        build(name or topic, Name, ("--topic" if name is None else "--name",), found)
+    if found:
+        raise PipelineError("; ".join(f"{one.path[0]}: {one.message}" for one in found))
 
 
 def _signature(interpreter: Any, model: ModelFile, wanted: str | None) -> str | None:  # noqa: ANN401

@@ -22,6 +22,7 @@ from tests.support.flights import flight_values
 
 EXAMPLES = ROOT / "examples"
 MODELS = ROOT / "tests" / "models"
+MODEL = EXAMPLES / "flights" / "models" / "delay.tflite"
 # Model, its example, and how many of the events can be enriched as drafted.
 DRAFTED = [
     ("flights/models/delay", 5219, 5219),
@@ -406,3 +407,28 @@ def test_one_of_several_signatures_is_drafted_for(tmp_path: Path) -> None:
     assert (unknown.returncode, b"no signature othe; it has one, other" in unknown.stderr) == (ExitCode.REFUSED, True)
     assert onelane(*command, "--signature", "other").returncode == 0
     assert "  signature: other\n" in target.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--topic", "a b/c"], '--topic: expected a topic\'s name, of letters, digits, dots, _ and -, got "a b/c"'),
+        (["--topic", ".."], '--topic: expected a topic\'s name, of letters, digits, dots, _ and -, got ".."'),
+        (["--topic", "t" * 245], "--topic: `tttttttttttttttttttt…-enriched` would be of 254 characters, and topics"),
+        (["--topic", "t" * 230], "--topic: expected a name of letters, digits, dots, _ and -"),
+        (["--topic", "t" * 230, "--name", "short"], ""),
+        (["--name", "späte Flüge"], '--name: expected a name of letters, digits, dots, _ and -, got "späte Flüge"'),
+    ],
+)
+def test_a_name_that_no_file_may_have_is_refused_before_there_is_one(
+    options: list[str], words: str, tmp_path: Path
+) -> None:
+    """With the option that said it."""
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join(flight_values()[:100]))
+    sample, target = tmp_path / "events.jsonl", tmp_path / "pipeline.yaml"
+    done = onelane("init", "--model", MODEL, "--sample", sample, "--output", target, *options)
+    if not words:
+        assert (done.returncode, target.exists()) == (0, True)
+        return
+    assert (done.returncode, target.exists()) == (ExitCode.PIPELINE, False)
+    assert done.stderr.decode().startswith(f"onelane: {words}")
