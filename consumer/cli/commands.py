@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from consumer.cli.signals import Signalled
+
 
 class BrokenOffError(Exception):
     """Whoever started the process, or reads what it prints, has had enough.
@@ -39,10 +41,12 @@ class Commands(click.Group):
         """Run a command.
 
         Raises:
-            BrokenOffError: Ctrl-C, or nobody reads any more; click would end with 1 for both.
+            BrokenOffError: a signal such as Ctrl-C, or nobody reads any more; click would end with 1 for both.
         """
         try:
             return super().invoke(ctx)
+        except Signalled as error:
+            raise BrokenOffError(error.number) from None
         except KeyboardInterrupt:
             raise BrokenOffError(signal.SIGINT) from None
         except OSError as error:

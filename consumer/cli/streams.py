@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
+from consumer.cli.signals import undone_by_signals
 from consumer.exits import PipelineError
 from consumer.pipeline.encoding import UTF16, is_utf16
 
@@ -73,7 +74,8 @@ def _unpacked(raw: BinaryIO, name: str) -> Iterator[bytes]:
 def written(path: Path) -> Iterator[BinaryIO]:
     """Write a file, gzipped if it ends in .gz; it is there under its name once all went well.
 
-    A pipe or a device takes what comes as it comes: nothing takes its place.
+    A pipe or a device takes what comes as it comes: nothing takes its place. A signal that ends the process leaves
+    nothing half written.
 
     Raises:
         PipelineError: it can't be; it is told before anything is written.
@@ -85,7 +87,7 @@ def written(path: Path) -> Iterator[BinaryIO]:
     target = path.resolve()  # a link stays one
     part = target.with_name(f".{target.name}.{os.getpid()}.part")  # two runs may write one file: the last one's stays
     try:
-        with _made(part, path) as raw, _packed(raw, path) as out:
+        with undone_by_signals(), _made(part, path) as raw, _packed(raw, path) as out:
             yield out
         part.replace(target)
     except BaseException:
@@ -105,15 +107,21 @@ def keep_apart(read: Iterable[Path | None], written: Iterable[Path | None]) -> N
     """See that nothing is written over what is read, nor over what else is written.
 
     Raises:
-        PipelineError: two of them are one file, by whatever names; names both.
+        PipelineError: two of them are one file, by whatever names; both are in the message where they are two.
     """
-    taken: dict[Path, Path] = {path.resolve(): path for path in read if path is not None}
+    needed: dict[Path, Path] = {path.resolve(): path for path in read if path is not None}
+    taken: dict[Path, Path] = {}
     for path in written:
         if path is None or (path.exists() and not path.is_file()):  # a device takes what comes
             continue
-        other = taken.setdefault(path.resolve(), path)
-        if other is not path:
-            raise PipelineError(f"{path}: would be written over {other}")
+        place = path.resolve()
+        if place in needed:
+            also = "" if needed[place] == path else f" as {needed[place]}"
+            raise PipelineError(f"{path}: would be written over, and it is read here{also}")
+        if place in taken:
+            also = "" if taken[place] == path else f", as {taken[place]} too"
+            raise PipelineError(f"{path}: would be written twice{also}")
+        taken[place] = path
 
 
 @contextmanager

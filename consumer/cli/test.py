@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -55,11 +56,12 @@ def command(pipeline: Path, report: Path | None, recorded: Path | None, sample: 
 
 
 def _tell(file: PipelineFile, placed: list[Placed], report: Path | None) -> None:
-    assembly = assemble(file)
-    read = record_reader(file.spec, assembly.formats)
-    judged = judge(placed, assembly.enrichers()().enrich, read, file.spec.input.format)
-    if report is not None:
-        report.write_bytes(junit(file.spec.name, judged))
+    with nullcontext() if report is None else written(report) as out:  # before the cases: they may take minutes
+        assembly = assemble(file)
+        read = record_reader(file.spec, assembly.formats)
+        judged = judge(placed, assembly.enrichers()().enrich, read, file.spec.input.format)
+        if out is not None:
+            out.write(junit(file.spec.name, judged))
     failed = [one for one in judged if one.differences]
     for one in failed:
         click.echo(_words(one))

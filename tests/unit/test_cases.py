@@ -104,6 +104,11 @@ def test_a_dead_letter_that_does_not_come_is_a_difference(tmp_path: Path) -> Non
             "pipeline.yaml:31: one: give one of `expect`, `expect_dead_letter` and `expect_filtered`",
         ),
         ("expect: {late: true}", "base64: '?'", "pipeline.yaml:31: one: `base64` is not base64: "),
+        (
+            "expect_dead_letter: {cause: Mising}",
+            f"event: {EVENT}",
+            ':34:26: tests[0].expect_dead_letter.cause: no such value: "Mising"; did you mean `Missing`?',
+        ),
         ("expects: {late: true}", f"event: {EVENT}", "tests[0].expects: unknown field; did you mean `expect`?"),
     ],
 )
@@ -162,8 +167,16 @@ def test_the_report_is_written_over_no_cases_and_no_model(tmp_path: Path) -> Non
     for file in (cases, carriers):
         before = file.read_bytes()
         code, _, error = run(path, "--junit", file)
-        assert (code, error) == (ExitCode.PIPELINE, f"onelane: {file}: would be written over {file}\n")
+        assert (code, error) == (ExitCode.PIPELINE, f"onelane: {file}: would be written over, and it is read here\n")
         assert file.read_bytes() == before
+
+
+def test_where_the_report_can_not_be_written_no_case_is_run(tmp_path: Path) -> None:
+    """They may take minutes."""
+    path = pipeline(tmp_path, case("one", "expect: {late: true}"))
+    code, lines, error = run(path, "--junit", tmp_path / "nowhere" / "x.xml")
+    told = f"onelane: {tmp_path}/nowhere/x.xml: can't be written: No such file or directory\n"
+    assert (code, lines, error) == (ExitCode.PIPELINE, [], told)
 
 
 def test_recorded_cases_are_as_expected(tmp_path: Path) -> None:

@@ -253,6 +253,23 @@ FILE_COMMANDS: list[list[str]] = [
 ]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_half_written(number: signal.Signals, tmp_path: Path) -> None:
+    """A time-out, a service manager, a terminal that is closed: as Ctrl-C, with the code that shells know it by."""
+    command = [sys.executable, "-m", "consumer", "enrich", str(PIPELINE), "--output", str(tmp_path / "out.gz")]
+    command += ["--dead-letters", str(tmp_path / "dead")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"\n" * 200_000)  # more than a pipe holds: it reads, and waits for an event
+        process.stdin.flush()
+        assert len(list(tmp_path.glob(".*.part"))) == 2
+        process.send_signal(number)
+        _, error = process.communicate(timeout=30)
+    assert (process.returncode, error) == (128 + number, b"")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("arguments", FILE_COMMANDS, ids=lambda arguments: arguments[0])
 def test_ctrl_c_ends_with_130_and_no_word(arguments: list[str], tmp_path: Path) -> None:
     """As shells and supervisors expect it; nothing half done is left."""

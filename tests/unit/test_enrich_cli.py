@@ -90,30 +90,32 @@ def test_nothing_is_written_over_what_the_pipeline_is_made_from(option: str, fil
     before = (folder / file).read_bytes()
     done = onelane("enrich", folder / "pipeline.yaml", option, folder / file, stdin=PLAIN)
     assert done.returncode == 2
-    assert done.stderr.decode() == f"onelane: {folder / file}: would be written over {folder / file}\n"
+    assert done.stderr.decode() == f"onelane: {folder / file}: would be written over, and it is read here\n"
     assert (folder / file).read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    ("arguments", "over"),
+    ("arguments", "words"),
     [
-        (["--output", "events"], "events"),
-        (["--dead-letters", "events"], "events"),
-        (["--output", "link"], "events"),
-        (["--dead-letters", "pipeline.yaml"], "pipeline.yaml"),
-        (["--output", "new", "--dead-letters", "./new"], "new"),
+        (["--output", "events"], "{}/events: would be written over, and it is read here"),
+        (["--dead-letters", "events"], "{}/events: would be written over, and it is read here"),
+        (["--output", "link"], "{0}/link: would be written over, and it is read here as {0}/events"),
+        (["--dead-letters", "pipeline.yaml"], "{}/pipeline.yaml: would be written over, and it is read here"),
+        (["--output", "new", "--dead-letters", "./new"], "{}/new: would be written twice"),
+        (["--output", "new", "--dead-letters", "new-link"], "{0}/new-link: would be written twice, as {0}/new too"),
     ],
 )
-def test_nothing_is_written_over_what_is_read_or_written(arguments: list[str], over: str, tmp_path: Path) -> None:
-    """By whatever name: events and the pipeline file stay as they are."""
+def test_nothing_is_written_over_what_is_read_or_written(arguments: list[str], words: str, tmp_path: Path) -> None:
+    """By whatever name: events and the pipeline file stay as they are; both names of one file are told."""
     flights_beside(tmp_path, "")
     (tmp_path / "events").write_bytes(PLAIN)
     (tmp_path / "link").symlink_to("events")
+    (tmp_path / "new-link").symlink_to("new")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     options = [one if one.startswith("--") else str(tmp_path / one) for one in arguments]
     done = onelane("enrich", tmp_path / "pipeline.yaml", "--input", tmp_path / "events", *options)
     assert done.returncode == 2
-    assert done.stderr.decode().endswith(f": would be written over {tmp_path / over}\n")
+    assert done.stderr.decode() == f"onelane: {words.format(tmp_path)}\n"
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
 
