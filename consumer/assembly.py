@@ -10,10 +10,10 @@ import numpy as np
 
 from consumer.enrich import Enricher
 from consumer.exits import PipelineError, RefusedError
-from consumer.features.plan import ColumnPlan
+from consumer.features.plan import ColumnPlan, MadeUpError
 from consumer.filter import Filter
 from consumer.fit import fit_inputs, fit_outputs
-from consumer.formats import Formats, open_formats
+from consumer.formats import Formats, open_formats, schema_of
 from consumer.guard import Limits
 from consumer.holds import HoldRule
 from consumer.kafka.registry import PatientRegistry
@@ -32,8 +32,11 @@ from consumer.model.probe import Limit, Verdict, probe
 from consumer.model.runner import Runner
 from consumer.model.tensors import Interpreter
 from consumer.operate.memory import cost
+from consumer.pipeline.contradictions import each_feature
 from consumer.pipeline.expression import compile_expression
+from consumer.pipeline.features import fields_of
 from consumer.pipeline.findings import Finding
+from consumer.pipeline.findings import Path as Where
 from consumer.pipeline.hooks import HookSource
 from consumer.pipeline.load import PipelineFile
 from consumer.pipeline.paths import is_part
@@ -43,6 +46,7 @@ from consumer.records.hook_answers import HookColumn
 from consumer.records.predictions import Predictions
 from consumer.records.schemas import Registry
 from consumer.records.values import predictions_of, value_of
+from consumer.shape import impossible
 from consumer.trial import trial_rows
 from consumer.types import Enriching
 
@@ -170,8 +174,12 @@ def assemble(file: PipelineFile, registry: Callable[[Mapping[str, Any]], Registr
         engine, model, signature, plan, columns = fit(spec.model, file.model, file.hooks, findings)
     except PipelineError as error:
         raise PipelineError(file.refusal([Finding(("model", "path"), str(error))])) from None
+    except RefusedError as error:
+        raise file.misfits([Finding(_chosen(spec.model), str(error))]) from None
+    if file.schema is not None:
+        findings += impossible(spec, schema_of(spec, file.schema))
     if findings:
-        raise RefusedError(file.refusal(findings))
+        raise file.misfits(findings)
     signature = _only_read(signature, columns)
     provenance = {"model": model.label, "pipeline": file.label}
     dtypes = {name: "float32" if tensor.scale else tensor.dtype for name, tensor in signature.outputs.items()}
@@ -184,14 +192,34 @@ def assemble(file: PipelineFile, registry: Callable[[Mapping[str, Any]], Registr
         registry(spec.registry) if spec.registry else None,
         selected=[field for field in _selected(spec) if not is_part(field)],
     )
-    verdict = probe(engine, model, signature, plan.samples, Limit(_most_rows(spec, plan), spec.batch.time))
+    try:
+        verdict = probe(engine, model, signature, plan.samples, Limit(_most_rows(spec, plan), spec.batch.time))
+    except MadeUpError as error:
+        raise file.misfits(_made_up(spec.model, error)) from None
+    except RefusedError as error:
+        raise file.misfits([Finding(("model", "path"), str(error))]) from None
     assembly = Assembly(
         file=file, engine=engine, model=model, signature=signature, verdict=verdict, plan=plan, formats=formats
     )
     findings += _hook_misfits(assembly, columns)
     if findings:
-        raise RefusedError(file.refusal(findings))
+        raise file.misfits(findings)
     return assembly
+
+
+def _made_up(model: Model, error: MadeUpError) -> list[Finding]:
+    """Say where the mapping refuses what its own features make up: at the hook, or where the field is read."""
+    read = {field: where for where, feature in each_feature(model) for field in fields_of(feature)}
+    findings = []
+    for field, message, of_hook in error.causes:
+        words = f"the mapping refuses the values that its own features make up: {message}"
+        if of_hook:
+            where: Where = ("model", "inputs", field, "function")
+            hint = "a function called as the hook with _samples behind it makes values that it takes"
+            findings.append(Finding(where, words, hint))
+        else:
+            findings.append(Finding(read.get(field, ("model", "inputs")), words))
+    return findings
 
 
 def _hook_misfits(assembly: Assembly, columns: Mapping[str, OutputColumn]) -> list[Finding]:
@@ -222,6 +250,11 @@ class Fitted(NamedTuple):
     signature: Signature
     plan: ColumnPlan
     columns: dict[str, OutputColumn]
+
+
+def _chosen(model: Model) -> Where:
+    """Return where a file says what is run."""
+    return ("model", "path" if model.signature is None else "signature")
 
 
 def fit(model: Model, path: Path, hooks: Mapping[str, HookSource], findings: list[Finding]) -> Fitted:

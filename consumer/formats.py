@@ -228,4 +228,4 @@ def _refusing(file: PipelineFile) -> Iterator[None]:
         told = f"the schema of {file.spec.input.topic} won't do: {error}"
         if file.spec.input.schema is None:
             raise RefusedError(told) from None
-        raise RefusedError(file.refusal([Finding(("input", "schema"), told)])) from None
+        raise file.misfits([Finding(("input", "schema"), told)]) from None

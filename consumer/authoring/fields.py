@@ -11,9 +11,8 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from consumer.authoring.names import joined
 from consumer.exits import PipelineError
-from consumer.pipeline.paths import parse
+from consumer.pipeline.paths import joined, parse
 
 # Beyond so many different values a field is no category.
 MOST_ENTRIES: Final = 1000

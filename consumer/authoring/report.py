@@ -8,7 +8,6 @@ from typing import Final
 import msgspec
 
 from consumer.assembly import fit
-from consumer.authoring.shape import strangers
 from consumer.exits import ExitCode, PipelineError, RefusedError
 from consumer.formats import schema_of
 from consumer.kafka import registry
@@ -20,6 +19,7 @@ from consumer.pipeline.findings import Path as Where
 from consumer.pipeline.load import Examined, examine
 from consumer.pipeline.source import Source
 from consumer.pipeline.spec import Model, Pipeline
+from consumer.shape import impossible
 
 _PARTS: Final = ("inputs", "outputs")
 _PLACED: Final = re.compile(r"(?P<path>.+?):(?P<line>\d+):(?P<column>\d+): (?P<message>.*)", re.DOTALL)
@@ -105,11 +105,11 @@ def _settings(spec: Pipeline, known: set[Where]) -> list[Finding]:
 
 
 def _strangers(spec: Pipeline, schema: bytes | None) -> list[Finding]:
-    """Find fields that no event can have: all are written with the schema of the file, where there is no registry."""
-    if schema is None or spec.registry or spec.input.format not in ("avro", "protobuf"):
+    """Find fields that no event can have, by the schema of the file."""
+    if schema is None or spec.input.format not in ("avro", "protobuf"):
         return []
     try:
-        return strangers(spec, schema_of(spec, schema))
+        return impossible(spec, schema_of(spec, schema))
     except RefusedError:  # a package is missing, which whoever reads events says
         return []
 

@@ -12,7 +12,6 @@ import orjson
 
 from consumer.assembly import Assembly
 from consumer.authoring.names import Names
-from consumer.authoring.shape import read_fields
 from consumer.model.tensors import Array
 from consumer.pipeline.contradictions import each_feature
 from consumer.pipeline.features import (
@@ -28,6 +27,7 @@ from consumer.pipeline.paths import is_part
 from consumer.pipeline.vocabulary import keys
 from consumer.records.parts import Parts
 from consumer.records.translated import Translated
+from consumer.shape import read_fields
 from consumer.types import DeadLetter, Event, Filtered, outcome
 
 _ROWS: Final = 256

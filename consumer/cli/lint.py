@@ -14,13 +14,13 @@ import orjson
 from consumer.assembly import Assembly, assemble
 from consumer.authoring.report import Report, Told, UnreadableError, report
 from consumer.authoring.sample import Fallen, Sample, Seen, look_at
-from consumer.authoring.shape import strangers
 from consumer.cli.options import load_pipeline, pipeline_argument
 from consumer.cli.streams import opened
 from consumer.exits import ExitCode, OnelaneError, PipelineError, RefusedError
 from consumer.kafka.registry import CheckingRegistry
 from consumer.operate.logs import set_up_logs
-from consumer.pipeline.findings import Finding
+from consumer.pipeline.findings import Finding, MisfitsError
+from consumer.shape import strangers
 from consumer.sources import Form, Lines
 from consumer.types import Event, NotYetError
 
@@ -54,6 +54,9 @@ def command(pipeline: Path, events: Path | None, limit: int, *, strict: bool, as
     if not found.findings:
         try:
             _look_closer(looked, pipeline, events, limit)
+        except MisfitsError as error:
+            found.code = error.code
+            found.findings += error.findings
         except OnelaneError as error:
             if not as_json:
                 raise

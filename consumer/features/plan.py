@@ -21,6 +21,19 @@ _ATTEMPTS: Final = 24
 _HOOKS: Final = (Code.HOOK_FAILED, Code.HOOK_REFUSED)
 
 
+class MadeUpError(RefusedError):
+    """A mapping refuses what its own features make up to try the model with.
+
+    Attributes:
+        causes: field, what is wrong with it, and whether a hook says so: then the field is the tensor's name.
+    """
+
+    def __init__(self, causes: Sequence[tuple[str, str, bool]]) -> None:
+        told = "; ".join(f"{field}: {message}" for field, message, _ in causes[:3])
+        super().__init__(f"the mapping refuses the values that its own features make up: {told}")
+        self.causes = causes
+
+
 class ColumnPlan:
     """All input tensors of a model, from the declared fields of an event."""
 
@@ -97,7 +110,7 @@ class ColumnPlan:
         """Return ``count`` rows of plausible, distinct values, mapped as an event's are; always the same ones.
 
         Raises:
-            RefusedError: no value that a feature makes up passes all that the mapping asks of its field.
+            MadeUpError: no value that a feature makes up passes all that the mapping asks of its field.
         """
         random = np.random.default_rng(0)
         parts: list[dict[str, Array]] = []
@@ -108,10 +121,7 @@ class ColumnPlan:
             together = {name: np.concatenate([part[name] for part in parts])[:count] for name in mapped}
             if len(next(iter(together.values()))) == count:
                 return together
-        told = "; ".join(sorted({f"{cause.field}: {cause.message}" for cause in causes.values()})[:3])
-        if any(cause.code in _HOOKS for cause in causes.values()):
-            told += " (a function called as the hook with _samples behind it makes values that it takes)"
-        raise RefusedError(f"the mapping refuses the values that its own features make up: {told}")
+        raise MadeUpError(sorted({(str(one.field), one.message, one.code in _HOOKS) for one in causes.values()}))
 
     def made_up(self, count: int) -> dict[str, Sequence[Any]]:
         """Return ``count`` plausible values for each field, of which features may still refuse some."""

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from consumer.exits import RefusedError
 from consumer.pipeline.words import shown
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -28,6 +29,18 @@ class Finding(msgspec.Struct, frozen=True):
     path: Path
     message: str
     hint: str = ""
+
+
+class MisfitsError(RefusedError):
+    """A check at the start refuses what a pipeline file says.
+
+    Attributes:
+        findings: what, and where.
+    """
+
+    def __init__(self, words: str, findings: list[Finding]) -> None:
+        super().__init__(words)
+        self.findings = findings
 
 
 def dotted(path: Path) -> str:

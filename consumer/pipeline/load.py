@@ -14,7 +14,7 @@ from consumer.pipeline.contradictions import contradictions
 from consumer.pipeline.encoding import not_utf8
 from consumer.pipeline.features import CategoryFeature, Feature, PythonFeature, TextFeature
 from consumer.pipeline.files import named_files
-from consumer.pipeline.findings import Finding
+from consumer.pipeline.findings import Finding, MisfitsError
 from consumer.pipeline.findings import Path as Where
 from consumer.pipeline.hooks import HookSource, find_hook
 from consumer.pipeline.outputs import LabelledOutput, PythonOutput
@@ -52,6 +52,10 @@ class PipelineFile(msgspec.Struct, frozen=True):
     def refusal(self, findings: list[Finding]) -> str:
         """Write findings with their places in the file."""
         return self.source.report(findings)
+
+    def misfits(self, findings: list[Finding]) -> MisfitsError:
+        """Return what a check raises that refuses the file for these."""
+        return MisfitsError(self.refusal(findings), findings)
 
 
 _STAND_IN: Final = {

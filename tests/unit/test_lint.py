@@ -13,9 +13,9 @@ import orjson
 import pytest
 from ruamel.yaml import YAML
 
-from consumer.authoring.shape import strangers
 from consumer.exits import ExitCode
 from consumer.records.schemas import Schema
+from consumer.shape import impossible, strangers
 from tests.support.command import ROOT, onelane
 from tests.support.flights import FLIGHTS, flight_values, flights_beside
 from tests.support.pipelines import changed, loaded
@@ -299,6 +299,61 @@ def test_fields_are_held_to_a_schema_file(schema: str, tmp_path: Path) -> None:
     assert told["model.inputs.origin"] == ("the schema of events has no field `orgin`", "did you mean `origin`?")
     assert told["when"][0] == "the schema of events has no field `dest.code`"
     assert len(told) == 2
+    (path.parent / "pipeline.case.yaml").write_text("cases: [{name: a, base64: AA==, expect: {}}]")
+    places = "".join(
+        f"{path}:{one['line']}:{one['column']}: {one['field']}: {one['message']}; {one['hint']}".removesuffix("; ")
+        + "\n"
+        for one in found["findings"]
+    )
+    for command in ("run", "enrich", "test", "explain"):
+        done = onelane(command, path)
+        assert (done.returncode, done.stdout) == (ExitCode.REFUSED, b"")
+        logged = command == "run"
+        said = orjson.loads(done.stderr.splitlines()[-1])["error"] + "\n" if logged else done.stderr.decode()
+        assert said.removeprefix("onelane: ") == places
+
+
+def test_what_only_a_registry_knows_may_change(tmp_path: Path) -> None:
+    """But as which schema Avro events are read is settled where a file says it."""
+    spec = loaded(tmp_path).spec
+    cases = [("avro", "a.avsc", "", 3), ("avro", "a.avsc", "u", 3), ("avro", None, "u", 0)]
+    cases += [("protobuf", "a.proto", "", 3), ("protobuf", "a.proto", "u", 0)]
+    for name, file, url, count in cases:
+        given = msgspec.structs.replace(spec.input, format=name, schema=file)
+        made = msgspec.structs.replace(spec, input=given, registry={"url": url} if url else {})
+        schema = Schema(name.upper(), AVRO if name == "avro" else PROTO)
+        assert len(impossible(made, schema)) == count, (name, file, url)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "words"),
+    [
+        (("format: json,", "format: avro, schema: pipeline.yaml,"), "input.schema", "the schema of flights won't do"),
+        (
+            ("{field: origin, kind: category, vocabulary: {}, unknown: 0}",
+             "{fields: [origin], kind: python, function: 'hook.py:make'}"),
+            "model.inputs.origin.function",
+            "the mapping refuses the values that its own features make up: ValueError: no (hook.py:2)",
+        ),
+        (("models/delay.tflite", "stateful"), "model.path", "keeps state between calls"),
+    ],
+)  # fmt: skip
+def test_what_only_a_start_finds_has_its_place_too(
+    change: tuple[str, str], field: str, words: str, tmp_path: Path
+) -> None:
+    """For programs as for people."""
+    (tmp_path / "hook.py").write_text("def make(columns):\n    raise ValueError('no')\n")
+    old, new = (part.replace("{}", str(FLIGHTS / "origins.txt")) for part in change)
+    if new == "stateful":
+        old, new = str(FLIGHTS / old), str(ROOT / "tests" / "models" / "stateful.tflite")
+    path = edited(tmp_path, (old, new))
+    found = linted(path)
+    (told,) = [one for one in found["findings"] if one["field"] == field]
+    assert words in told["message"]
+    assert (found["code"], told["path"]) == (ExitCode.REFUSED, str(path))
+    assert (told["line"], told["column"]) > (1, 1)
+    assert f"{path}:{told['line']}:{told['column']}: {field}: " in onelane("lint", path).stderr.decode()
+    assert f"{path}:{told['line']}:{told['column']}: {field}: " in onelane("enrich", path).stderr.decode()
 
 
 AVRO = """{"type": "record", "name": "Order", "fields": [

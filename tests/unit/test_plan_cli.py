@@ -72,7 +72,7 @@ def test_durations_are_those_of_pipeline_files() -> None:
         ),
         (["--rate", "10/s", "--html", str(PIPELINE)], "would be written over"),
         (["--rate", "10/s", "--html", str(PIPELINE.parent / "models/delay.tflite")], "would be written over"),
-        (["--rate", "10/s", "--json", "a.json", "--html", "a.json"], "would be written over"),
+        (["--rate", "10/s", "--json", "a.json", "--html", "a.json"], "would be written twice"),
     ],
 )
 def test_wrong_arguments_exit_2_and_are_named(arguments: Sequence[str], words: str) -> None:

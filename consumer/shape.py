@@ -4,14 +4,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from consumer.authoring.names import joined, meant
 from consumer.exits import RefusedError
 from consumer.pipeline.contradictions import each_feature
 from consumer.pipeline.expression import ExpressionError, compile_expression
 from consumer.pipeline.features import fields_of
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.findings import Path as Where
-from consumer.pipeline.paths import Steps, is_part, parse
+from consumer.pipeline.paths import Steps, is_part, joined, meant, parse
 from consumer.pipeline.spec import Pipeline
 from consumer.records.schemas import Schema, SchemaError
 
@@ -33,6 +32,16 @@ def read_fields(spec: Pipeline) -> Iterator[tuple[Where, str]]:
         except ExpressionError:  # a finding of its own
             return
         yield from ((("when",), field) for field in fields if not is_part(field))
+
+
+def impossible(spec: Pipeline, schema: Schema) -> list[Finding]:
+    """Find fields that a pipeline reads and that no event can have, whatever schemas a registry comes to have.
+
+    Without a registry all events are read by the one schema that there is. With one, Avro events are still read as
+    ``input.schema`` says; others as they were written.
+    """
+    fixed = spec.input.schema is not None and (spec.input.format == "avro" or not spec.registry)
+    return strangers(spec, schema) if fixed else []
 
 
 def strangers(spec: Pipeline, schema: Schema) -> list[Finding]:
