@@ -36,7 +36,7 @@ def formats(spec: Pipeline, fields: Mapping[str, Where]) -> Iterator[Finding]:
     if source == "raw" and spec.output.layout != "only":
         yield Finding(("output", "layout"), "a raw event can't be part of a record", "use layout: only")
     elif target in _TYPED and target != source and spec.output.layout != "only":
-        hint = f"use layout: only, or format: {'json' if source == 'json_schema' else source}"
+        hint = f"use layout: only, whose records keep key and headers, or format: {source.removesuffix('_schema')}"
         yield Finding(("output", "layout"), f"{source} events can't be part of {target} records", hint)
     if target in _TYPED:
         names: list[tuple[Where, str]] = [(("output", "field"), spec.output.field)]

@@ -99,6 +99,10 @@ def test_defaults_are_those_of_the_schema(tmp_path: Path) -> None:
         ("y: {tensor: y, kind: number}", "y: {tensor: y, kind: number, index: -1}",
          "13:34: model.outputs.y.index: expected a whole number of at least 0, got -1"),
         ("topic: out,", "topic: in,", "3:10: output.topic: the same topic as input.topic; use three topics"),
+        ("field: answer", "field: answer, format: avro", (
+            "3:1: output.layout: json events can't be part of avro records; "
+            "use layout: only, whose records keep key and headers, or format: json"
+        )),
         ("topic: dead", "topic: out", "4:16: dead_letters.topic: the same topic as output.topic; use three topics"),
         ("field: answer", "field: event, layout: nest", "3:22: output.field: layout nest puts the event there"),
         ("field: answer", "field: n", "3:22: output.field: a feature reads this field, but an event"),
