@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import fields
 import msgspec
 import orjson
 
@@ -34,6 +35,7 @@ def main() -> int:
             msgspec.json.schema(Plan), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
         ).decode(),
         "schemas/flights-enriched.avsc": _enriched("pipeline-avro.yaml"),
+        "docs/pipeline-file.md": _pipeline_file(),
         "docs/reference.md": _reference(),
         "docs/metrics.md": _metrics(),
         "docs/probes.md": _probes(),
@@ -62,11 +64,24 @@ def _enriched(pipeline: str) -> str:
     return made.text.rstrip("\n") + "\n"
 
 
+def _pipeline_file() -> str:
+    return f"""<!-- Made by scripts/generate.py from data in the code. Do not edit: make generate. -->
+# The pipeline file, field by field
+
+As the [JSON Schema](../schemas/pipeline.schema.json) has it, which editors complete from and `onelane schema` prints.
+What kinds of feature and output make of events is told in [kinds.md](kinds.md), with the causes of dead letters. A
+text may have `${{NAME}}` or `${{NAME:-default}}` of the environment in it.
+[Writing a pipeline](writing-a-pipeline.md) goes task by task.
+
+{fields.page(schema())}
+"""
+
+
 def _reference() -> str:
     return f"""<!-- Made by scripts/generate.py from data in the code. Do not edit: make generate. -->
 # Reference
 
-The pipeline file: [schemas/pipeline.schema.json](../schemas/pipeline.schema.json), also printed by `onelane schema`.
+The pipeline file, field by field: [pipeline-file.md](pipeline-file.md).
 
 ## Exit codes
 

@@ -78,7 +78,7 @@ TimePart = Literal["year", "month", "day", "hour", "minute", "second", "weekday"
 class TimeFeature(_Scaled, frozen=True, kw_only=True, tag_field="kind", tag="time"):
     """A part of an RFC 3339 time; weekday counts from Monday = 0, yearday from 1."""
 
-    part: TimePart
+    part: Annotated[TimePart, words("Which part of the time.")]
     zone: Annotated[
         str, words("IANA time zone in which the part is read; a time without offset is taken to be in it.")
     ] = "UTC"

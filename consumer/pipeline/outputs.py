@@ -29,7 +29,7 @@ class NumberOutput(_OneValue, frozen=True, kw_only=True, tag_field="kind", tag="
 class OverOutput(_OneValue, frozen=True, kw_only=True, tag_field="kind", tag="over"):
     """Whether the value of an output tensor is over a threshold."""
 
-    threshold: float
+    threshold: Annotated[float, text("What a value has to be above for true.")]
 
 
 class NumbersOutput(_TensorOutput, frozen=True, kw_only=True, tag_field="kind", tag="numbers"):

@@ -169,7 +169,7 @@ class Model(Spec, frozen=True, kw_only=True):
 class Batch(Spec, frozen=True, kw_only=True):
     """A batch closes on the first of rows, bytes and wait, and never takes longer than time."""
 
-    rows: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 256
+    rows: Annotated[int, msgspec.Meta(ge=1, le=65536, description="Most rows of a batch.")] = 256
     wait: Annotated[Duration, text("How long the first row of a batch waits for others.")] = _duration("20ms")
     bytes: Annotated[Size, text("Bytes of the events and of their tensors.")] = msgspec.field(
         default_factory=lambda: Size.parse("4MiB")
