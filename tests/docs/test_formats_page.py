@@ -9,8 +9,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from consumer.cli.options import load_pipeline
+from consumer.types import Enriched, PlainEvent
 from tests.support.command import ROOT, onelane
-from tests.support.flights import FLIGHTS
+from tests.support.flights import FLIGHTS, flight_values
+from tests.support.formats import assembled
 from tests.support.pipelines import GOOD
 
 PAGE = (ROOT / "docs" / "formats.md").read_text()
@@ -31,6 +33,17 @@ def test_each_example_loads_as_part_of_a_pipeline_file(
     with (tmp_path / "pipeline.yaml").open("w") as file:
         yaml.dump(spec, file)
     assert load_pipeline(tmp_path / "pipeline.yaml").spec.name == "small"
+
+
+def test_what_is_kept_stands_before_the_predictions(tmp_path: Path) -> None:
+    """As the page shows it of the first flight; … stands for anything."""
+    (section,) = [one for one in SECTIONS if "keep:" in one]
+    (shown,) = re.findall(r"```json\n(.+)\n```", PAGE)
+    output = YAML(typ="safe", pure=True).load(section)["output"]
+    event = PlainEvent(flight_values()[0], key=b"EWR", timestamp=(1, 1385200800000))
+    (made,) = assembled(tmp_path, {"output": output}).enrichers()().enrich([event])
+    assert isinstance(made, Enriched)
+    assert re.fullmatch(re.escape(shown).replace("…", "[^,]+"), made.value.decode())
 
 
 def test_the_schema_of_enriched_records_is_printed() -> None:

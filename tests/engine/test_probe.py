@@ -163,6 +163,28 @@ def test_reading_a_signature_does_not_need_a_model_that_can_be_allocated(engine:
     assert read_signature(open_interpreter(engine, opened.model), opened.model).inputs["x"].width == 3
 
 
+class PerChannel:
+    """An interpreter that says of its inputs that each of their channels has a scale: no converter makes such."""
+
+    def __init__(self, inner: Any) -> None:  # noqa: ANN401
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._inner, name)
+
+    def get_input_details(self) -> list[dict[str, Any]]:
+        """Return what the engine says, with two scales."""
+        scales = {"scales": np.array([0.5, 0.25]), "zero_points": np.array([0, 0]), "quantized_dimension": 1}
+        return [one | {"quantization_parameters": scales} for one in self._inner.get_input_details()]
+
+
+def test_a_tensor_quantised_per_channel_is_refused_by_name(engine: Engine) -> None:
+    """There is no one scale to fill it by, and the first would do harm in silence."""
+    odd = msgspec.structs.replace(engine, interpreter=lambda content: PerChannel(engine.interpreter(content)))
+    with pytest.raises(RefusedError, match=r"model no_signature@\w+: tensor `.+` is quantised per channel"):
+        Opened("no_signature", odd)
+
+
 class OneOff:
     """An interpreter whose integer answers are one too high in batches."""
 

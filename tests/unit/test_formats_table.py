@@ -176,6 +176,10 @@ def become(row: str, form: Format) -> str:  # noqa: C901, PLR0911, PLR0912 - a r
             return outcome(form.lenient(), form.event({**FLIGHT, "distance": "far"}, as_it_is=True))
         case "an integer where a number is read":
             return outcome(form.lenient(), form.event({**FLIGHT, "distance": 529}, as_it_is=True))
+        case "a read field beyond what its tensor holds":
+            return outcome(form.lenient(), form.event({**FLIGHT, "distance": 1e300}, as_it_is=True))
+        case "a read field that should be a time":
+            return outcome(form.lenient(), form.event({**FLIGHT, "time_hour": "noon"}, as_it_is=True))
         case "NaN in a read field":
             return outcome(form.assembly(), form.event({**FLIGHT, "distance": math.nan}))
         case "NaN in another field":
@@ -213,4 +217,4 @@ IMPOSSIBLE = {
 def test_the_table_is_there() -> None:
     """All of it."""
     assert FORMATS == ["json", "json_schema", "avro", "protobuf", "raw"]
-    assert len(ROWS) == 19
+    assert len(ROWS) == 21
