@@ -1,8 +1,12 @@
 """The README's pipeline file, layouts, commands and links are true."""
 
+import gzip
+import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,12 @@ from consumer.types import Enriched, PlainEvent
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLE = ROOT / "examples" / "flights"
+
+PAGES = sorted(
+    str(path.relative_to(ROOT))
+    for folder in (".", "docs", "docs/decisions", "deploy", "examples")
+    for path in (ROOT / folder).glob("*.md")
+)
 
 PIPELINE = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)[0]
 
@@ -99,20 +109,53 @@ def test_the_commands_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        "README.md",
-        "DESIGN.md",
-        "CONTRIBUTING.md",
-        "deploy/README.md",
-        "docs/dead-letters.md",
-        "docs/decisions/README.md",
-        "docs/guarantees.md",
-        "docs/metrics.md",
-        "docs/probes.md",
-    ],
-)
+def lines(page: str) -> list[str]:
+    """Return the lines of a page's code that call onelane, without what the shell does with them."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = "".join(re.findall(r"^```(?:console|sh)\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    found = re.findall(r"^(?:\$ )?(?:\S*/)?onelane (.+)$", blocks, re.MULTILINE)
+    return [re.split(r" [<>|&]+ ?", line.split(" #")[0])[0] for line in found]
+
+
+@pytest.mark.parametrize(("page", "line"), [(page, line) for page in PAGES for line in lines(page)])
+def test_a_command_line_is_one(page: str, line: str) -> None:
+    """Command, options and arguments of every line that a page shows; nothing is run."""
+    command: click.Command | None = cli
+    words = shlex.split(line)
+    while isinstance(command, click.Group):
+        name = words.pop(0)
+        command = command.get_command(click.Context(command), name)
+    assert command is not None, f"{page}: {line}"
+    command.make_context(line, words)
+
+
+def test_the_readmes_commands_go_through(tmp_path: Path) -> None:
+    """One after the other, with a model and events of someone's; but for the daemon and the plan, which take long."""
+    payments = ROOT / "examples" / "payments"
+    shutil.copy(payments / "models" / "fraud.tflite", tmp_path / "model.tflite")
+    with gzip.open(payments / "events.jsonl.gz") as events:
+        some = [next(events) for _ in range(300)]
+    (tmp_path / "events.jsonl").write_bytes(b"".join(some))
+    (tmp_path / "event.json").write_bytes(some[0])
+    (tmp_path / "pipeline.case.yaml").write_text(
+        "cases: [{name: a, text: '{', expect_dead_letter: {cause: Malformed}}]"
+    )
+    block = README.split("## Use it")[1].split("```")[1]
+    run = [
+        line for line in re.findall(r"^\$ onelane (.+)$", block, re.MULTILINE) if not line.startswith(("plan", "run"))
+    ]
+    assert len(run) == 7
+    for line in run:
+        command = f"{sys.executable} -m consumer {line}"
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            ["/bin/sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, f"{line}\n{done.stderr.decode()}"
+    assert (tmp_path / "enriched.jsonl").read_bytes().count(b"\n") == 299
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     """A link to a file of the project names one that is there."""
     text = (ROOT / page).read_text(encoding="utf-8")
