@@ -168,7 +168,8 @@ def _imported(source: HookSource) -> ModuleType:
             return importlib.import_module(source.where) if source.file is None else _run(source.file, source.sha256)
     except FAILURES as error:
         line = _last_line(error, str(source.origin))
-        told = f"{source.where} can't be imported: {type(error).__name__}: {error}"
+        words = error.msg if isinstance(error, SyntaxError) and line is not None else error  # which says a line too
+        told = f"{source.where} can't be imported: {type(error).__name__}: {words}"
         raise HookError(told if line is None else f"{told} (line {line})") from error
 
 
