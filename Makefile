@@ -10,7 +10,7 @@ JOBS ?= 3
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-tflite-runtime chaos soak lint types fresh check generate broker bench bench-limit instructions clean
+.PHONY: help demo test test-tflite-runtime chaos chaos-short soak lint types fresh check generate broker bench bench-limit instructions clean
 
 help:  ## Tell what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "%-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test-tflite-runtime: $(VENV_TFLITE)/.dev  ## The engine tests on tflite-runtime,
 
 chaos: $(VENV)/.dev jars toxiproxy  ## Faults, each ROUNDS times (100): hours; `make test` has the short version
 	@ROUNDS=$${ROUNDS:-100} $(VENV)/bin/python -m pytest tests/chaos $(PYTEST_ARGS)
+
+chaos-short: $(VENV)/.dev jars toxiproxy  ## The same faults a few times each, as in `make test`: under six minutes
+	@$(VENV)/bin/python -m pytest tests/chaos -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 SECONDS ?= 1800
 
