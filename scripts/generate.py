@@ -173,7 +173,7 @@ metrics as Prometheus takes them. Each row is brought about with a real worker i
 
 The worker's own watchdog ends a worker that is stuck, with code 7, also where nobody asks. Native code that hangs
 while it holds Python's global lock leaves no thread to do that, nor to answer: the probe times out, which counts as a
-failure. So set a liveness probe all the same.
+failure. So set a liveness probe all the same; the supervisor of `--workers` kills such a worker by itself.
 
 ## With `--workers`
 

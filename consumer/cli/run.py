@@ -5,8 +5,10 @@ import secrets
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import msgspec
@@ -26,17 +28,30 @@ from consumer.operate.front import Front
 from consumer.operate.http import AddressError, Server
 from consumer.operate.logs import set_up_logs
 from consumer.operate.memory import budget, limit
-from consumer.operate.pulse import Pulse, WatchedInterpreter
+from consumer.operate.pulse import Doing, Pulse, WatchedInterpreter
 from consumer.operate.watchdog import Watchdog
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.load import PipelineFile
-from consumer.supervise.tie import end_with
+from consumer.supervise.tie import end_with, heart
 from consumer.worker import Worker
 
 _log = structlog.get_logger()
 
 # Of the shutdown time-out, what open batches may take; the rest is for the last checkpoint and the group.
 _DRAIN = 0.5
+
+
+class _Ties(NamedTuple):
+    """Descriptors that a supervisor gave a worker of its own; None of each where there is none."""
+
+    listener: int | None
+    heart: int | None
+
+    def beat(self, pulse: Pulse) -> Callable[[], None]:
+        """Return what tells the supervisor, if there is one, that this process lives."""
+        if self.heart is None:
+            return lambda: None
+        return heart(self.heart, lambda: pulse.doing[0] is Doing.STARTING)
 
 
 @click.command(name="run", epilog=listed())
@@ -60,6 +75,7 @@ _DRAIN = 0.5
 )
 @click.option("--supervisor", type=int, hidden=True, help="Process id of the supervisor that started this worker.")
 @click.option("--listener", type=int, hidden=True, help="Descriptor of the socket to answer probes on.")
+@click.option("--heart", "beats", type=int, hidden=True, help="Descriptor of the pipe to give signs of life to.")
 def command(
     pipeline: Path,
     instance: str | None,
@@ -68,6 +84,7 @@ def command(
     workers: int | None,
     supervisor: int | None,
     listener: int | None,
+    beats: int | None,
 ) -> None:
     """Enrich a topic until a signal says stop."""
     if supervisor is not None:
@@ -76,7 +93,7 @@ def command(
     name = instance or secrets.token_hex(4)
     try:
         if workers is None:
-            code = _run(pipeline, name, release=release, listener=listener)
+            code = _run(pipeline, name, release=release, ties=_Ties(listener, beats))
         else:
             code = supervise(pipeline, workers, name, release=release)
     except StoppedError as stopped:
@@ -91,14 +108,14 @@ def command(
     sys.exit(code)
 
 
-def _run(path: Path, instance: str, *, release: bool, listener: int | None) -> ExitCode:
+def _run(path: Path, instance: str, *, release: bool, ties: _Ties) -> ExitCode:
     file = load_pipeline(path, clients=True)
     timeout = file.spec.operate.shutdown_timeout
     pulse = Pulse(file.spec.operate.stuck_after)
-    watchdog = Watchdog(timeout, pulse)
+    watchdog = Watchdog(timeout, pulse, beat=ties.beat(pulse))
     watchdog.start()
     front = Front(file.spec.name, pulse, watchdog.stopping)
-    _serve(file, front, listener)
+    _serve(file, front, ties.listener)
     assembly = assemble(file, RegisteringRegistry if file.spec.output.register else SchemaRegistry)
     front.meters.describe(_what_runs(assembly))
     connection = connect(file.spec, instance, assembly.provenance, pulse, watchdog.stopping)

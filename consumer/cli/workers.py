@@ -12,6 +12,7 @@ from consumer.cli.options import load_pipeline
 from consumer.exits import ExitCode, PipelineError
 from consumer.operate.cores import cores
 from consumer.operate.http import AddressError, Server
+from consumer.operate.pulse import CALL_LIMIT
 from consumer.pipeline.findings import Finding
 from consumer.supervise.front import SupervisorFront
 from consumer.supervise.member import Member
@@ -51,6 +52,7 @@ def supervise(path: Path, workers: int, instance: str, *, release: bool) -> Exit
     file = load_pipeline(path, clients=True)
     signals = Signals()
     budgets = Budgets(workers)
+    stuck_after = float(file.spec.operate.stuck_after)
     members = [
         Member(
             number,
@@ -59,6 +61,7 @@ def supervise(path: Path, workers: int, instance: str, *, release: bool) -> Exit
             ["--release"] if release else [],
             serves=file.spec.operate.http is not None,
             heard=budgets.heard,
+            limits=(max(stuck_after, CALL_LIMIT), stuck_after),
             clock=time.monotonic,
         )
         for number in range(workers)

@@ -174,7 +174,8 @@ TRUTH_OF_ALL: Final = (
     Row(
         "one does not answer",
         "a worker answers nothing within 0.8 s, as where native code hangs with Python's global lock, or its process "
-        "is stopped; the others' answers are there all the same.",
+        "is stopped; the others' answers are there all the same. After `operate.stuck_after` and 10 s its supervisor "
+        "kills it, and starts it again.",
         "503",
         "503",
         ("workers.1.says == null", "workers.0.says.live == true"),

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -38,12 +39,16 @@ class Watchdog:
         timeout: seconds from the first signal to the end by force.
         pulse: what the worker's thread is at.
         grace: seconds that a stuck process stays, for a probe to see why.
+        beat: is called every half second, for as long as any thread of the process can run.
     """
 
-    def __init__(self, timeout: float, pulse: Pulse, grace: float = 5.0) -> None:
+    def __init__(
+        self, timeout: float, pulse: Pulse, grace: float = 5.0, beat: Callable[[], None] = lambda: None
+    ) -> None:
         self._timeout = timeout
         self._grace = grace
         self._pulse = pulse
+        self._beat = beat
         self._stuck_since: float | None = None
         self._stopping = threading.Event()
         self._code = ExitCode.FORCED
@@ -71,6 +76,7 @@ class Watchdog:
 
     def _watch(self) -> None:
         while True:
+            self._beat()
             left = min(_LOOK, max(0.0, self._deadline - time.monotonic()))
             ready, _, _ = select.select([self._reader], [], [], left)
             for number in self._reader.recv(64) if ready else b"":

@@ -11,9 +11,12 @@ import msgspec
 
 from consumer.supervise.relay import Heard, Relay
 from consumer.supervise.rules import Backoff
+from consumer.supervise.silence import Call, Silence
 
 _LOOPBACK: Final = "127.0.0.1"
 _QUEUE: Final = 32
+# Signs of life that are read in a turn: two come a second.
+_BEATS: Final = 65_536
 
 
 class State(StrEnum):
@@ -59,6 +62,7 @@ class Member:
         once: arguments of its first start alone.
         serves: whether it answers probes.
         heard: is told each line of its log.
+        limits: seconds that its start may take, and that it may be at one thing.
         clock: monotonic seconds.
     """
 
@@ -71,6 +75,7 @@ class Member:
         *,
         serves: bool,
         heard: Heard,
+        limits: tuple[float, float],
         clock: Callable[[], float],
     ) -> None:
         # Replaced whole: other threads read it.
@@ -79,8 +84,12 @@ class Member:
         self._once = once
         self._serves = serves
         self._heard = heard
+        self._limits = limits
         self._clock = clock
         self._backoff = Backoff()
+        # Of its process: where its signs of life come out, and how long there were none.
+        self._beats: socket.socket | None = None
+        self._silence = Silence(*limits, clock())
         self._process: subprocess.Popen[bytes] | None = None
         self._relay: Relay | None = None
         self._due = clock()
@@ -93,8 +102,10 @@ class Member:
     def start(self) -> None:
         """Start its process, on a socket that is made here: so its address is known before it answers."""
         again = self.seen.code is not None
-        arguments = [*self._command, *(() if again else self._once)]
-        with socket.socket() as listener:
+        beats, heart = socket.socketpair()
+        beats.setblocking(False)  # noqa: FBT003 - the standard library's own
+        arguments = [*self._command, *(() if again else self._once), "--heart", str(heart.fileno())]
+        with socket.socket() as listener, heart:
             address = None
             if self._serves:
                 listener.bind((_LOOPBACK, 0))
@@ -105,14 +116,25 @@ class Member:
                 arguments,
                 stdin=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                pass_fds=[listener.fileno()] if self._serves else (),
+                pass_fds=[heart.fileno(), *([listener.fileno()] if self._serves else [])],
                 # A terminal sends Ctrl-C to all of a group: workers would have it twice, and end by force.
                 process_group=0,
             )
         assert process.stderr is not None  # noqa: S101 - asked for above
-        self._process = process
+        self._process, self._beats = process, beats
+        self._silence = Silence(*self._limits, self._clock())
         self._relay = Relay(self.seen.number, process.stderr, self._heard)
         self._see(State.RUNNING, pid=process.pid, address=address, restarts=self.seen.restarts + again)
+
+    def listen(self) -> tuple[Call, float]:
+        """Hear its signs of life, once a turn; return what is due, and for how many seconds there were none."""
+        if self._process is None or self._beats is None:
+            return Call.NOTHING, 0.0
+        try:
+            heard = self._beats.recv(_BEATS)
+        except BlockingIOError:
+            heard = b""
+        return self._silence.turn(heard, self._clock()), self._silence.seconds
 
     def ended(self) -> int | None:
         """Return the code of a process that has ended since this was last asked; its last words have gone out."""
@@ -120,7 +142,7 @@ class Member:
             return None
         if self._relay is not None:
             self._relay.finish()
-        self._process = None
+        self._process = self._beats = None
         self._see(State.ENDED, pid=None, address=None, code=code)
         return code
 

@@ -11,6 +11,8 @@ import structlog
 from consumer.exits import ExitCode
 from consumer.supervise.member import Seen, State
 from consumer.supervise.rules import FINAL, meaning, verdict
+from consumer.supervise.silence import Call
+from consumer.supervise.tie import STACKS
 
 _log = structlog.get_logger()
 
@@ -39,6 +41,10 @@ class Process(Protocol):
 
     def ended(self) -> int | None:
         """Return the code that it ended with, once."""
+        ...
+
+    def listen(self) -> tuple[Call, float]:
+        """Return what is due, and for how many seconds it has given no sign of life."""
         ...
 
     def again(self, lived: float) -> float:
@@ -115,8 +121,22 @@ class Supervisor:
                 began = member.seen.since
                 if (code := member.ended()) is not None:
                     self._judge(member, code, self._clock() - began)
+                else:
+                    self._listen(member)
             if self._clock() >= self._deadline:
                 return self._end("the shutdown time-out is over; what was not committed will be read again")
+
+    def _listen(self, member: Process) -> None:
+        """End a worker in which no thread can run: its own watchdog can't."""
+        call, seconds = member.listen()
+        told = {"worker": member.seen.number, "pid": member.seen.pid, "seconds": round(seconds, 1)}
+        if call is Call.ASK:
+            # What it writes then follows in the log, unless its process is stopped.
+            _log.error("worker gives no sign of life; it is asked for its stacks, and killed", **told)
+            member.send(STACKS)
+        elif call is Call.KILL:
+            _log.error("worker killed: it gave no sign of life; what was not committed will be read again", **told)
+            member.send(signal.SIGKILL)
 
     def _start(self, member: Process) -> None:
         try:

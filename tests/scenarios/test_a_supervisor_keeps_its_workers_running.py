@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tests.support.fixtures import OpenStream, StartSupervisor
 from tests.support.scrape import ask, samples, total
-from tests.support.stream import Feeder
-from tests.support.topics import wait_until
+from tests.support.stream import Feeder, record
+from tests.support.topics import produce, wait_until
 from tests.support.verify import verify, wait_until_caught_up
 
 # The shutdown time-out of a pipeline that says nothing of it, and what a slow machine adds.
@@ -43,6 +43,33 @@ def test_two_workers_share_the_partitions_and_one_that_is_killed_comes_back(
     assert supervisor.stop(within=DEADLINE) == 0
     assert [line["event"] for line in supervisor.logs() if "worker" in line].count("stopped") == 2
     verify(stream, range(count)).assert_exactly_once()
+
+
+def test_a_worker_in_which_no_thread_can_run_is_killed_and_comes_back(
+    open_stream: OpenStream, start_supervisor: StartSupervisor, tmp_path: Path
+) -> None:
+    """A model that hangs with Python's global lock silences its own watchdog too: the supervisor says where it is."""
+    hangs = tmp_path / "hangs"
+    stream = open_stream({"operate": {"stuck_after": "2s", "http": None}}, partitions=2)
+    environment = {"HUNG_MODEL": str(hangs), "HUNG_MODEL_HOLDS": "yes"}
+    supervisor = start_supervisor(stream, module="tests.support.hung_model", environment=environment)
+    supervisor.wait_until_shared(1)
+    hangs.touch()
+    produce(stream.bootstrap, stream.input, [record(0, partition=0)])
+    silent = supervisor.wait_for("worker gives no sign of life; it is asked for its stacks, and killed")
+    assert silent["seconds"] > 12
+    hangs.unlink()
+    worker = silent["worker"]
+    produce(stream.bootstrap, stream.input, [record(number, partition=number % 2) for number in range(1, 50)])
+    ended = supervisor.wait_until_said(worker, "worker ended")
+    assert (ended["code"], ended["starts_again_in_seconds"]) == (-signal.SIGKILL, 1)
+    assert any("in _hold" in line["event"] for line in supervisor.logs() if line.get("worker") == worker)
+    supervisor.wait_until_said(worker, "worker started", after=1)
+    supervisor.wait_until_shared(1)
+    wait_until_caught_up(stream)
+    assert not [line for line in supervisor.logs("worker ended") if line["worker"] != worker]
+    assert supervisor.stop(within=DEADLINE) == 0
+    verify(stream, range(50)).assert_exactly_once()
 
 
 def test_ctrl_c_in_a_backlog_ends_all_in_time(open_stream: OpenStream, start_supervisor: StartSupervisor) -> None:

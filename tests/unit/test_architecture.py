@@ -47,6 +47,7 @@ PURE = (
     "consumer.plan.shape",
     "consumer.supervise.merging",
     "consumer.supervise.rules",
+    "consumer.supervise.silence",
 )
 
 # From what knows all to what knows nothing; a part imports from those below it alone. Parts on one line do not

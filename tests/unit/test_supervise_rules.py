@@ -9,7 +9,9 @@ import pytest
 from consumer.exits import ExitCode
 from consumer.supervise.member import Seen, State
 from consumer.supervise.rules import Backoff, meaning, verdict
+from consumer.supervise.silence import MARGIN, STARTING, WORKING, Call, Silence
 from consumer.supervise.supervisor import Supervisor
+from consumer.supervise.tie import STACKS
 from tests.support.memory import Clock
 
 TIMEOUT = 25.0
@@ -52,6 +54,41 @@ def test_a_code_is_told_in_words() -> None:
     assert meaning(77) == "no code of onelane's"
 
 
+def calls(silence: Silence, *turns: tuple[float, bytes]) -> list[tuple[float, Call]]:
+    """Let turns go by, each at its time with what is heard; return what is called for, and when."""
+    called = [(now, silence.turn(beats, now)) for now, beats in turns]
+    return [(now, call) for now, call in called if call is not Call.NOTHING]
+
+
+def quiet(start: float, end: float) -> list[tuple[float, bytes]]:
+    """Turns of half a second in which nothing is heard."""
+    return [(start + turn / 2, b"") for turn in range(1, round(2 * (end - start)) + 1)]
+
+
+def test_a_worker_that_gives_no_sign_of_life_is_asked_once_and_killed_once() -> None:
+    """After what it may be at one thing and a margin; a start may take longer."""
+    limit = 20 + MARGIN
+    silence = Silence(300, 20, 0.0)
+    assert calls(silence, (1.0, WORKING), *quiet(1, 1 + limit)) == []
+    assert calls(silence, *quiet(1 + limit, 50)) == [(1.5 + limit, Call.ASK), (2.5 + limit, Call.KILL)]
+    assert calls(Silence(300, 20, 0.0), (1.0, STARTING), *quiet(1, 311)) == []
+    assert [call for _, call in calls(Silence(300, 20, 0.0), *quiet(0, 320))] == [Call.ASK, Call.KILL]
+
+
+def test_a_sign_of_life_is_enough() -> None:
+    """Also after the question, and the last one of several counts; then all begins anew."""
+    silence = Silence(300, 20, 0.0)
+    assert [call for _, call in calls(silence, (0.5, STARTING + WORKING), *quiet(0.5, 31))] == [Call.ASK]
+    assert calls(silence, (31.5, WORKING), *quiet(31.5, 61)) == []
+    assert silence.seconds == pytest.approx(29.5)
+
+
+def test_what_the_supervisor_slept_through_is_no_silence_of_workers() -> None:
+    """After Ctrl-Z, say, or on a machine that stood still: they too had no time, or their signs are not read yet."""
+    silence = Silence(300, 20, 0.0)
+    assert calls(silence, (1.0, WORKING), (5000.0, b""), (5000.5, b"")) == []
+
+
 class Fake:
     """A worker whose ends the test decides."""
 
@@ -61,6 +98,7 @@ class Fake:
         self.sent: list[int] = []
         self.starts = 0
         self.ends: int | None = None
+        self.called = Call.NOTHING
         self.broken = 0
         self.stubborn = False
         self._clock = clock
@@ -81,6 +119,10 @@ class Fake:
         if code is not None:
             self._see(State.ENDED)
         return code
+
+    def listen(self) -> tuple[Call, float]:
+        """Give no sign of life, if the test says so."""
+        return self.called, 70.0
 
     def again(self, lived: float) -> float:
         """Wait."""
@@ -183,6 +225,27 @@ def test_what_no_restart_can_mend_ends_all_with_its_code(world: World, code: int
     world.end(0, 0)
     assert world.run() == code
     assert world.members[0].sent == [SIGTERM]
+
+
+def test_a_worker_without_a_sign_of_life_is_killed_and_started_again(world: World) -> None:
+    """Asked for its stacks first; the others go on."""
+
+    def call(what: Call) -> Step:
+        def step() -> Sequence[Signals]:
+            world.members[1].called = what
+            return []
+
+        return step
+
+    world.members[1].stubborn = True
+    world.steps += [call(Call.ASK), call(Call.KILL), call(Call.NOTHING)]
+    world.end(1, -SIGKILL)
+    world.quiet(4)
+    world.stop()
+    world.end(1, 0)
+    assert world.run() is ExitCode.DONE
+    assert [member.sent for member in world.members] == [[SIGTERM], [STACKS, SIGKILL, SIGTERM]]
+    assert [member.starts for member in world.members] == [1, 2]
 
 
 def test_a_start_that_fails_is_tried_again(world: World) -> None:
