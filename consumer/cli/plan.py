@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import math
 import re
 import sys
 import time
@@ -16,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from consumer.assembly import Assembly, assemble
 from consumer.cli.options import load_pipeline, pipeline_argument
+from consumer.cli.printed import Printed
 from consumer.cli.streams import keep_apart, opened, written
 from consumer.exits import PipelineError, RefusedError
 from consumer.kafka.registry import CheckingRegistry
@@ -33,8 +35,13 @@ from consumer.sources import Form, Lines
 from consumer.types import Event, NotYetError
 
 _SAMPLE: Final = 10_000
-_RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*([smhd])")
+_RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*/\s*([smhd])")
 _PER: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+# Beyond these, a figure is a slip of the keyboard, and what follows from it does not fit a program's numbers.
+_RATES: Final = (1e-6, 1e9)
+_LONGEST: Final = 7 * 86_400.0
+_MOST_PARTITIONS: Final = 1_000_000
+_MOST_BROKERS: Final = 10_000
 _STDOUT: Final = "-"
 # Of tables that go into a file.
 _WIDTH: Final = 140
@@ -48,7 +55,10 @@ def rate(_: click.Context, __: click.Parameter, text: str | None) -> float | Non
     match = _RATE.fullmatch(text.strip())
     if match is None or not float(match[1]):
         raise click.BadParameter(f"expected events a second, minute, hour or day, such as 20000/s, got {text!r}")
-    return float(match[1]) / _PER[match[2]]
+    a_second, (least, most) = float(match[1]) / _PER[match[2]], _RATES
+    if not least <= a_second <= most:
+        raise click.BadParameter(f"must be within {least:g} and {most:,.0f} events a second")
+    return a_second
 
 
 def duration(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
@@ -59,9 +69,23 @@ def duration(_: click.Context, __: click.Parameter, text: str | None) -> float |
         seconds = Duration.parse(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
-    if not seconds:
-        raise click.BadParameter("must be more than nothing")
+    if not 0 < seconds <= _LONGEST:
+        raise click.BadParameter("must be more than nothing, and a week at most")
     return float(seconds)
+
+
+def number(_: click.Context, __: click.Parameter, value: float) -> float:
+    """Refuse what only compares as a number does; a callback of options."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is no number")
+    return value
+
+
+def no_stdout(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse what would be a file of that name; a callback of options."""
+    if path == Path(_STDOUT):
+        raise click.BadParameter("expected a file's name; only --json can go to stdout")
+    return path
 
 
 @click.command(name="plan")
@@ -97,8 +121,15 @@ def duration(_: click.Context, __: click.Parameter, text: str | None) -> float |
     metavar="PIPELINE.YAML",
     help="Another pipeline for the same events, with an int8 model, say; may be given more than once.",
 )
-@click.option("--partitions", type=click.IntRange(min=1), metavar="N", help="That the topic has, if it is there.")
-@click.option("--brokers", type=click.IntRange(min=1), default=3, show_default=True, help="For the memory budget.")
+@click.option(
+    "--partitions",
+    type=click.IntRange(1, _MOST_PARTITIONS),
+    metavar="N",
+    help="That the topic has, if it is there.",
+)
+@click.option(
+    "--brokers", type=click.IntRange(1, _MOST_BROKERS), default=3, show_default=True, help="For the memory budget."
+)
 @click.option(
     "--overhead",
     callback=duration,
@@ -106,10 +137,17 @@ def duration(_: click.Context, __: click.Parameter, text: str | None) -> float |
     help="What Kafka's clients cost an event, such as 5us; measured once, by this machine's speed.",
 )
 @click.option(
-    "--seconds", type=click.FloatRange(1, 600), default=40, show_default=True, help="That measuring may take."
+    "--seconds",
+    type=click.FloatRange(1, 600),
+    callback=number,
+    default=40,
+    show_default=True,
+    help="That measuring may take.",
 )
 @click.option("--json", "json_file", metavar="FILE", help="Write it for programs; - is stdout, and no tables then.")
-@click.option("--html", "html_file", type=_file, metavar="FILE", help="Write it as a page with plots.")
+@click.option(
+    "--html", "html_file", type=_file, callback=no_stdout, metavar="FILE", help="Write it as a page with plots."
+)
 def command(
     pipeline: Path,
     *,
@@ -161,7 +199,7 @@ def command(
     if json_file == _STDOUT:
         click.echo(as_json(plan))
     else:
-        show(plan, Console(width=None if sys.stdout.isatty() else _WIDTH))
+        show(plan, Printed(width=None if sys.stdout.isatty() else _WIDTH))
 
 
 def _events(assembly: Assembly, path: Path) -> list[Event]:

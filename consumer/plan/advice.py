@@ -52,8 +52,10 @@ def _capacity(wanted: Wanted, measured: Measured, made: Recommended) -> Iterator
         )
     together = made.replicas_at_peak * made.memory_limit
     if measured.machine.memory and made.replicas_at_peak <= cores and together > measured.machine.memory:
+        several = made.replicas_at_peak > 1
         yield (
-            f"{made.replicas_at_peak} replicas may take {together / 2**30:.1f} GiB together, and this machine has "
+            f"{made.replicas_at_peak if several else 'a'} replica{'s' if several else ''} may take "
+            f"{together / 2**30:.1f} GiB{' together' if several else ''}, and this machine has "
             f"{measured.machine.memory / 2**30:.1f}"
         )
 

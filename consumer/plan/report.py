@@ -1,6 +1,7 @@
 """The plan on a terminal."""
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -76,7 +77,9 @@ def _settings(plan: Plan) -> Table:
 def _table(title: str, head: Sequence[str], rows: Iterator[tuple[str, ...]]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
     for place, name in enumerate(head):
-        table.add_column(name, justify="left" if place == 0 or len(head) == 3 else "right")  # noqa: PLR2004 - prose
+        # On a narrow terminal, what does not fit goes on below: a name that is cut says nothing.
+        side: Literal["left", "right"] = "left" if place == 0 or len(head) == 3 else "right"  # noqa: PLR2004 - prose
+        table.add_column(name, justify=side, overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table

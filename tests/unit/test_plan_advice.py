@@ -49,6 +49,9 @@ def test_replicas_that_do_not_fit_into_memory_are_warned_of() -> None:
     found = measured()
     small = msgspec.structs.replace(found, machine=msgspec.structs.replace(found.machine, memory=1 << 30))
     assert "2 replicas may take 1.6 GiB together, and this machine has 1.0" in plan(found=small).warnings
+    smaller = msgspec.structs.replace(found, machine=msgspec.structs.replace(found.machine, memory=1 << 29))
+    alone = msgspec.structs.replace(WANTED, rate=1.0, peak=1.0)
+    assert "a replica may take 0.8 GiB, and this machine has 0.5" in plan(alone, found=smaller).warnings
 
 
 def test_a_heavy_model_is_told_what_a_cheaper_one_gives() -> None:

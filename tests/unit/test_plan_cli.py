@@ -34,18 +34,26 @@ def test_rates_are_events_in_a_time(text: str | None, expected: float | None) ->
     assert rate(CONTEXT, OPTION, text) == (expected if expected is None else pytest.approx(expected))
 
 
-@pytest.mark.parametrize("text", ["20000", "20000/x", "-1/s", "0/s", "many/s", "1e4/s", "", "1/s/s"])
+@pytest.mark.parametrize("text", ["20000", "20000/x", "-1/s", "0/s", "many/s", "1e4/s", "", "1/s/s", "\u0661/s"])
 def test_other_rates_are_refused(text: str) -> None:
     """With an example of what is meant."""
     with pytest.raises(click.BadParameter, match="such as 20000/s, got"):
         rate(CONTEXT, OPTION, text)
 
 
+@pytest.mark.parametrize("text", ["1000000001/s", f"{'9' * 400}/s", "0.01/d"])
+def test_rates_that_nobody_has_are_refused(text: str) -> None:
+    """Before a minute is spent: what follows from them would fit neither arithmetic nor JSON."""
+    with pytest.raises(click.BadParameter, match=r"must be within 1e-06 and 1,000,000,000 events a second"):
+        rate(CONTEXT, OPTION, text)
+
+
 def test_durations_are_those_of_pipeline_files() -> None:
-    """With their unit, and more than nothing."""
+    """With their unit, more than nothing, and a week at most."""
     assert duration(CONTEXT, OPTION, "1.5m") == 90.0
     assert duration(CONTEXT, OPTION, None) is None
-    for text in ("60", "soon", "0s"):
+    assert duration(CONTEXT, OPTION, "168h") == 7 * 86_400.0
+    for text in ("60", "soon", "0s", "169h", f"{'9' * 400}h"):
         with pytest.raises(click.BadParameter):
             duration(CONTEXT, OPTION, text)
 
@@ -60,6 +68,10 @@ def test_durations_are_those_of_pipeline_files() -> None:
         (["--rate", "10/s", "--drain", "1"], "'--drain'"),
         (["--rate", "10/s", "--overhead", "4"], "'--overhead'"),
         (["--rate", "10/s", "--partitions", "0"], "'--partitions'"),
+        (["--rate", "10/s", "--partitions", "1000001"], "'--partitions'"),
+        (["--rate", "10/s", "--brokers", "10001"], "'--brokers'"),
+        (["--rate", "10/s", "--seconds", "nan"], "'--seconds': nan is no number"),
+        (["--rate", "10/s", "--html", "-"], "'--html': expected a file's name"),
         (["--rate", "10/s", "--sample", "nowhere.jsonl"], "nowhere.jsonl: can't be read"),
         (["--rate", "10/s", "--sample", "/dev/null"], "--sample /dev/null: there are no events in it"),
         (

@@ -29,6 +29,14 @@ PLAN = plan(WANTED, measured([batch(1, 800.0), batch(16, 700.0)], TOGETHER))
 ODD = msgspec.structs.replace(PLAN, pipeline='a<b>&"c"@1', warnings=["<script>alert(1)</script>"])
 
 
+def test_a_narrow_terminal_cuts_no_word() -> None:
+    """What does not fit goes on in the next line."""
+    out = io.StringIO()
+    show(PLAN, Console(file=out, width=60))
+    assert "\N{HORIZONTAL ELLIPSIS}" not in out.getvalue()
+    assert max(map(len, out.getvalue().splitlines())) <= 60
+
+
 def texts(element: ET.Element) -> str:
     """Return all words of an element."""
     return " ".join(element.itertext())

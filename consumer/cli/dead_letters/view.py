@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from consumer.cli.printed import Printed
 from consumer.cli.progress import has_bars
 from consumer.deadletter.letter import Letter
 from consumer.deadletter.listing import DIMENSIONS, Histogram
@@ -30,8 +31,8 @@ _PLAIN_WIDTH: Final = 120
 
 def make_console() -> Console:
     """Return a console; where there is no terminal, lines are 120 long."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
+    console = Printed(highlight=False)
+    return console if console.is_terminal else Printed(highlight=False, width=_PLAIN_WIDTH)
 
 
 def in_progress(records: Iterable[Event], spans: Mapping[int, Span], what: str) -> Generator[Event]:
