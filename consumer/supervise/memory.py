@@ -28,10 +28,11 @@ class Budgets:
 
     def heard(self, worker: int, line: Mapping[str, Any]) -> None:
         """Take a log line of a worker's; call it from any thread."""
-        if line.get("event") != "started" or "memory_budget_bytes" not in line:
+        budget = line.get("memory_budget_bytes")
+        if line.get("event") != "started" or not isinstance(budget, dict) or not {"total", "lanes"} <= budget.keys():
             return
         with self._lock:
-            self._told[worker] = line["memory_budget_bytes"], line.get("interpreters") == "shared"
+            self._told[worker] = budget, line.get("interpreters") == "shared"
             if self._said or len(self._told) < self._workers:
                 return
             self._said = True

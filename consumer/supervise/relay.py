@@ -11,6 +11,9 @@ import structlog
 # How long a dead worker's last words may take to come, in seconds: a process that it started may hold the pipe open.
 _LAST_WORDS: Final = 1.0
 
+# What structlog's renderer for terminals takes apart from all else of a line.
+_RENDERED: Final = ("level", "timestamp", "logger", "logger_name", "exception", "stack")
+
 Heard = Callable[[int, Mapping[str, Any]], None]
 
 
@@ -51,12 +54,22 @@ class Relay:
             fields = orjson.loads(text)
         except orjson.JSONDecodeError:
             fields = None
-        if not isinstance(fields, dict):
-            # Not ours: of native code, or of Python's when it dies.
+        if not isinstance(fields, dict) or (self._people is not None and not _is_ours(fields)):
+            # Of native code, of a hook, or of Python's when it dies.
             fields = {"event": text.decode(errors="replace"), "level": "info"}
-        self._heard(self._number, fields)
+        elif _is_ours(fields):
+            self._heard(self._number, fields)
         fields = {**fields, "worker": self._number}
         if self._people is None:
             self._out.msg(orjson.dumps(fields).decode())
         else:
-            self._out.msg(str(self._people(None, str(fields.get("level", "info")), fields)))
+            self._out.msg(str(self._people(None, fields["level"], fields)))
+
+
+def _is_ours(fields: Mapping[str, Any]) -> bool:
+    """Return whether what structlog renders is text: a log of somebody else's may well have numbers for levels."""
+    return (
+        "event" in fields
+        and "level" in fields
+        and all(isinstance(fields.get(name, ""), str) for name in ("event", *_RENDERED))
+    )

@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
+import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -50,7 +53,59 @@ def test_what_is_no_line_of_ours_becomes_one(capfd: pytest.CaptureFixture[str]) 
     lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     assert [line["event"] for line in lines] == ["Fatal \ufffd error", "[1]", "stopped", '{"event": "bro']
     assert {line["worker"] for line in lines} == {7}
-    assert heard[2] == (7, {"event": "stopped", "level": "warning"})
+    assert heard == [(7, {"event": "stopped", "level": "warning"})]
+
+
+FOREIGN = (
+    b'{"level": 30, "msg": "as some loggers have it"}',
+    b'{"event": "odd", "level": null, "stack": 5}',
+    b'{"event": ["odd"], "level": "info"}',
+    b'{"event": "started", "level": "info", "memory_budget_bytes": 3}',
+)
+OURS = b'{"event": "moved", "level": "warning", "timestamp": "2026-11-28T23:00:00Z", "partition": 3}'
+
+
+def test_on_a_terminal_people_read_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the supervisor's own lines look: no JSON, the worker at the end, and traces on lines of their own."""
+    out = relayed_on_a_terminal(monkeypatch, OURS, b'{"event": "x", "level": "error", "exception": "Trace\\n  back"}')
+    assert "2026-11-28T23:00:00Z [warning  ] moved                          partition=3 worker=7" in out
+    assert "Trace\n  back\n" in out
+    assert "{" not in out
+
+
+def test_a_line_of_somebody_elses_logger_stops_no_relay(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A worker whose log nobody reads would stand still, or die of it."""
+    out = relayed_on_a_terminal(monkeypatch, *FOREIGN, OURS)
+    assert [line in out for line in ("30", "odd", "started", "moved")] == [True] * 4
+    monkeypatch.undo()
+    relayed(*FOREIGN, OURS)
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert lines == [{**json.loads(line), "worker": 7} for line in (*FOREIGN, OURS)]
+
+
+def relayed(*lines: bytes) -> None:
+    """Let a worker write these, and end."""
+    reader, writer = os.pipe()
+    relay = Relay(7, os.fdopen(reader, "rb"), Budgets(1, lambda: None).heard)
+    with os.fdopen(writer, "wb") as out:
+        out.write(b"".join(line + b"\n" for line in lines))
+    relay.finish()
+
+
+def relayed_on_a_terminal(monkeypatch: pytest.MonkeyPatch, *lines: bytes) -> str:
+    """What a person sees of them, without colours."""
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        relayed(*lines)
+    seen = b""
+    with suppress(OSError):  # the end, where nobody has the other side any more
+        while piece := os.read(ours, 65_536):
+            seen += piece
+    os.close(ours)
+    return re.sub(r"\x1b\[[0-9;]*m", "", seen.decode()).replace("\r\n", "\n")
 
 
 def start_line(total: int, lanes: int, interpreters: str = "per lane") -> Mapping[str, Any]:
