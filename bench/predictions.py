@@ -68,7 +68,8 @@ def planned(pipeline: Path, seconds: int, partitions: int) -> Plan:
 
 def prediction(plan: Plan) -> Prediction:
     """Return what a plan says of one worker with the batches of its pipeline file and all partitions."""
-    return predict(plan.wanted, plan.measured, plan.limits.rows, plan.recommended.partitions)
+    limits = plan.limits
+    return predict(plan.wanted, plan.measured, limits.rows, plan.recommended.partitions, limits.checkpoint)
 
 
 def rows(name: str, told: Prediction, seen: Sequence[Seen]) -> Iterator[str]:
@@ -77,10 +78,11 @@ def rows(name: str, told: Prediction, seen: Sequence[Seen]) -> Iterator[str]:
     lines = (
         ("CPU, us an event", f"{told.cost.total_us:.2f}", f"{cpu_us:.2f}", told.cost.total_us / cpu_us),
         ("events/s of a core", f"{told.rate:,.0f}", f"{1e6 / cpu_us:,.0f}", told.rate * cpu_us / 1e6),
-        ("memory at the most, MB", f"{told.memory / _MB:,.0f}", f"{memory / _MB:,.0f}", told.memory / memory),
+        ("memory, MB", f"{told.usual_memory / _MB:,.0f}", f"{memory / _MB:,.0f}", told.usual_memory / memory),
     )
     for what, ours, theirs, ratio in lines:
         yield f"| {name} | {what} | {ours} | {theirs} | {ratio:.2f} |"
+    yield f"| {name} | the budget, which memory never exceeds, MB | {told.memory / _MB:,.0f} | | |"
     yield f"| {name} | events/s by the clock | | {max(one.rate for one in seen):,.0f} | |"
 
 

@@ -229,6 +229,21 @@ def buffers(settings: ClientSettings, brokers: int) -> Buffers:
     )
 
 
+def fetched_ahead(settings: ClientSettings, event_bytes: float) -> float:
+    """Return how many events the consumer has at hand where there is a backlog.
+
+    It fetches while it has less than either limit, and the last answer to a fetch goes beyond.
+
+    Args:
+        settings: of the clients.
+        event_bytes: of an event, on average.
+    """
+    consumer = settings.consumer
+    most_bytes = 1024 * int(consumer["queued.max.messages.kbytes"])
+    below = min(int(consumer["queued.min.messages"]), most_bytes / event_bytes)
+    return below + int(consumer["fetch.max.bytes"]) / event_bytes
+
+
 def _known(name: str) -> bool:
     return name in _BOTH | _CONSUMER | _PRODUCER or name.startswith(_FAMILIES)
 

@@ -8,8 +8,9 @@ from typing import Final
 
 import msgspec
 
-# What librdkafka and Python keep of an event or record beside its bytes (measured: 230), and the smallest that
-# brokers deliver.
+# What librdkafka and Python keep of an event or record beside its bytes, as measured and as allowed for; and the
+# smallest that brokers deliver.
+USUAL_OVERHEAD: Final = 230
 OVERHEAD: Final = 512
 SMALLEST: Final = 70
 

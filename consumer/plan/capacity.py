@@ -47,12 +47,14 @@ def recommend(wanted: Wanted, measured: Measured, limits: Limits) -> Recommended
     waits = wait(best.rows, wanted.rate / partitions)
     gathered = min(float(best.rows), max(1.0, waits * wanted.rate / partitions))
     at_rate = full_node_cost(between(measured.batches, gathered), measured, wanted.kafka_us)
-    limit = _rounded_up(worker_memory(measured.memory, partitions))
+    pause = checkpoint(best.median_seconds)
+    replica = predict(wanted, measured, best.rows, partitions, pause)
+    limit = _rounded_up(replica.memory)
     request = cpu_request(wanted.peak / at_peak, cost)
     return Recommended(
         rows=best.rows,
         wait=waits,
-        checkpoint=checkpoint(best.median_seconds),
+        checkpoint=pause,
         rows_at_rate=gathered,
         partitions=partitions,
         replicas=replicas,
@@ -61,11 +63,11 @@ def recommend(wanted: Wanted, measured: Measured, limits: Limits) -> Recommended
         utilisation=wanted.rate / replicas * at_rate.total_us / 1e6,
         cpu_request=request,
         cpu_limit=1.0,
-        memory_request=limit,
+        memory_request=min(limit, _rounded_up(replica.usual_memory)),
         memory_limit=limit,
         lag_threshold=lag_threshold(replica_rate(cost), wanted.rate / replicas, wanted.drain),
         cool_down=cool_down(wanted.drain, measured.load_seconds),
-        replica=predict(wanted, measured, best.rows, partitions),
+        replica=replica,
         replica_carries=carries,
         machine_carries=measured.machine.cores * carries,
         partitions_carry=partitions * carries,
@@ -73,14 +75,20 @@ def recommend(wanted: Wanted, measured: Measured, limits: Limits) -> Recommended
     )
 
 
-def predict(wanted: Wanted, measured: Measured, rows: int, lanes: int) -> Prediction:
-    """Say what one worker will do with batches of so many rows and so many partitions.
+def predict(wanted: Wanted, measured: Measured, rows: int, lanes: int, pause: float) -> Prediction:
+    """Say what one worker will do with batches of so many rows, so many partitions, and a pause between checkpoints.
 
     The rate is 1,000,000 / (model + codec + Kafka), in microseconds of the processor an event; it is reached with a
     backlog, when batches are full.
     """
     cost = full_node_cost(between(measured.batches, rows), measured, wanted.kafka_us)
-    return Prediction(rate=replica_rate(cost), cost=cost, memory=worker_memory(measured.memory, lanes))
+    rate = replica_rate(cost)
+    return Prediction(
+        rate=rate,
+        cost=cost,
+        memory=worker_memory(measured.memory, lanes),
+        usual_memory=usual_memory(measured.memory, lanes, max(float(rows), pause * rate)),
+    )
 
 
 def best_batch(batches: Sequence[BatchCost], longest: float, kafka_us: float) -> BatchCost:
@@ -209,8 +217,24 @@ def cpu_request(share: float, cost: Cost) -> float:
 
 def worker_memory(memory: Memory, lanes: int) -> int:
     """Return process + buffers + open events + work + interpreters, in bytes; an interpreter a lane unless shared."""
-    interpreters = 1 if memory.shared else lanes
-    return memory.process + memory.buffers + memory.open_events + memory.work + interpreters * memory.interpreter
+    return memory.process + memory.buffers + memory.open_events + memory.work + _interpreters(memory, lanes)
+
+
+def usual_memory(memory: Memory, lanes: int, records: float) -> int:
+    """Return process + events fetched ahead + the records of a checkpoint + interpreters, in bytes.
+
+    What a worker takes while it has a backlog, and brokers that keep up; without a backlog there are no events ahead.
+
+    Args:
+        memory: of a worker.
+        lanes: how many it has.
+        records: that are on their way at once: those of a checkpoint.
+    """
+    return memory.process + memory.ahead + round(records * memory.record) + _interpreters(memory, lanes)
+
+
+def _interpreters(memory: Memory, lanes: int) -> int:
+    return memory.interpreter * (1 if memory.shared else lanes)
 
 
 def lag_threshold(rate: float, share: float, drain: float) -> int:

@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 from consumer.assembly import Assembly
 from consumer.exits import RefusedError
 from consumer.features.block import ABSENT
-from consumer.kafka.settings import buffers, client_settings
+from consumer.kafka.settings import buffers, client_settings, fetched_ahead
 from consumer.lane import OPEN_BYTES
 from consumer.model.runner import Runner
 from consumer.operate.cores import cores
-from consumer.operate.memory import budget
+from consumer.operate.memory import USUAL_OVERHEAD, budget
 from consumer.plan.abreast import run_abreast
 from consumer.plan.capacity import best_batch
 from consumer.plan.machine import Others, this_machine
@@ -90,7 +90,7 @@ def measure(subject: Subject, speed: Speed, seconds: float, told: Told) -> Measu
     began, others = time.perf_counter(), Others()
     assembly = subject.assembly
     told(0.0, "memory")
-    memory = worker_memory(assembly, subject.brokers)
+    memory = worker_memory(subject)
     told(0.05, "the way of an event")
     events, gone = _look(subject, _LOOK * seconds)
     subject = subject._replace(events=gone)
@@ -120,11 +120,14 @@ def measure(subject: Subject, speed: Speed, seconds: float, told: Told) -> Measu
     )
 
 
-def worker_memory(assembly: Assembly, brokers: int) -> Memory:
-    """Return what the start line of a worker would say."""
+def worker_memory(subject: Subject) -> Memory:
+    """Return what the start line of a worker would say, and what fills with a backlog of these events."""
+    assembly = subject.assembly
     spec = assembly.file.spec
+    settings = client_settings(spec, "plan", None)
+    size = max(1.0, sum(map(len, subject.events)) / len(subject.events))
     made = budget(
-        buffers(client_settings(spec, "plan", None), brokers),
+        buffers(settings, subject.brokers),
         OPEN_BYTES,
         spec.batch.bytes,
         1,
@@ -137,6 +140,8 @@ def worker_memory(assembly: Assembly, brokers: int) -> Memory:
         work=made.work,
         interpreter=made.lanes,
         shared=assembly.shared,
+        ahead=round(fetched_ahead(settings, size) * (size + USUAL_OVERHEAD)),
+        record=round(size + USUAL_OVERHEAD),
     )
 
 

@@ -101,7 +101,9 @@ class Abreast(msgspec.Struct, frozen=True):
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """What a worker may come to take, in bytes, as its start line says; see ``consumer.operate.memory``.
+    """What a worker may come to take, in bytes, as its start line says, and what of it fills with a backlog.
+
+    See ``consumer.operate.memory``.
 
     Attributes:
         process: code, libraries, the model.
@@ -110,6 +112,8 @@ class Memory(msgspec.Struct, frozen=True):
         work: one batch while it is enriched.
         interpreter: one of them.
         shared: whether there is one for all lanes.
+        ahead: what the consumer has fetched ahead where there is a backlog of such events.
+        record: what one takes that is on its way to the broker.
     """
 
     process: int
@@ -118,6 +122,8 @@ class Memory(msgspec.Struct, frozen=True):
     work: int
     interpreter: int
     shared: bool
+    ahead: int
+    record: int
 
 
 class Compared(msgspec.Struct, frozen=True):

@@ -76,12 +76,14 @@ class Prediction(msgspec.Struct, frozen=True):
     Attributes:
         rate: events a second with the core fully used, which it reaches with a backlog.
         cost: of an event.
-        memory: bytes that it may come to take.
+        memory: bytes that it may come to take, whatever the backlog and however slow the brokers.
+        usual_memory: bytes that it takes with a backlog, and brokers that keep up.
     """
 
     rate: float
     cost: Cost
     memory: int
+    usual_memory: int
 
 
 class Recommended(msgspec.Struct, frozen=True):
@@ -99,8 +101,8 @@ class Recommended(msgspec.Struct, frozen=True):
         utilisation: part of their cores that the replicas use at the ordinary rate, 0 to 1 and above.
         cpu_request: cores of a replica.
         cpu_limit: cores of a replica.
-        memory_request: bytes of a replica.
-        memory_limit: bytes of a replica, with all partitions in one.
+        memory_request: bytes of a replica with a backlog, with all partitions in one.
+        memory_limit: bytes that it may come to take at the most, likewise.
         lag_threshold: KEDA's lagThreshold, in events.
         cool_down: seconds of the autoscaler's scaleDown.stabilizationWindowSeconds, and of KEDA's cooldownPeriod.
         replica: what one replica does, with the recommended batches.

@@ -72,10 +72,11 @@ def settings_of(plan: Plan) -> Iterator[tuple[str, str, str]]:
         f"at {rate_of(wanted.peak)}/s, with {made.head_room:.0%} of each core",
     )
     yield "CPU of a replica", f"{made.cpu_request:g}, {made.cpu_limit:g}", "request, limit; one thread, one core"
+    whose = f"with all {made.partitions} partitions in one ({wanted.brokers} brokers)"
     yield (
         "memory of a replica",
-        f"{made.memory_limit // 2**20}Mi",
-        f"request = limit: the budget with all {made.partitions} partitions in one ({wanted.brokers} brokers)",
+        f"{made.memory_request // 2**20}Mi, {made.memory_limit // 2**20}Mi",
+        f"request: what a backlog takes; limit: the budget; {whose}",
     )
     yield "KEDA lagThreshold", f"{made.lag_threshold:,}", f"what a replica has to spare in {wanted.drain:g} s"
     yield "KEDA minReplicaCount", f"{made.replicas}", "the lag alone does not tell the ordinary rate"

@@ -14,12 +14,14 @@ MB = 1_000_000
 
 def test_a_prediction_is_held_against_the_best_run() -> None:
     """Others add to CPU and never take from it; of memory the most counts."""
-    told = Prediction(rate=100_000.0, cost=Cost(model_us=2.0, codec_us=3.0, kafka_us=5.0), memory=600 * MB)
+    cost = Cost(model_us=2.0, codec_us=3.0, kafka_us=5.0)
+    told = Prediction(rate=100_000.0, cost=cost, memory=600 * MB, usual_memory=330 * MB)
     seen = [Seen(cpu_us=12.5, rate=40_000.0, memory=300 * MB), Seen(cpu_us=15.0, rate=50_000.0, memory=200 * MB)]
     assert list(rows("flights", told, seen)) == [
         "| flights | CPU, us an event | 10.00 | 12.50 | 0.80 |",
         "| flights | events/s of a core | 100,000 | 80,000 | 1.25 |",
-        "| flights | memory at the most, MB | 600 | 300 | 2.00 |",
+        "| flights | memory, MB | 330 | 300 | 1.10 |",
+        "| flights | the budget, which memory never exceeds, MB | 600 | | |",
         "| flights | events/s by the clock | | 50,000 | |",
     ]
 

@@ -12,7 +12,14 @@ from consumer.plan.shape import Limits, Plan, Wanted
 LIMITS = Limits(rows=256, wait=0.02, time=1.0, checkpoint=0.1, poll_interval=60.0)
 WANTED = Wanted(rate=20_000.0, peak=60_000.0, drain=60.0, partitions=None, brokers=3, kafka_us=4.0)
 MEMORY = Memory(
-    process=80 << 20, buffers=400 << 20, open_events=300 << 20, work=16 << 20, interpreter=1 << 20, shared=False
+    process=80 << 20,
+    buffers=400 << 20,
+    open_events=300 << 20,
+    work=16 << 20,
+    interpreter=1 << 20,
+    shared=False,
+    ahead=60 << 20,
+    record=1000,
 )
 
 

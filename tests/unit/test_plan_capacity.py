@@ -124,17 +124,21 @@ def test_the_autoscaler_looks_back_for_two_drains_and_starts() -> None:
 def test_one_worker_is_predicted_by_what_an_event_costs() -> None:
     """1,000,000 / (10 + 2 + 4) events a second; an interpreter for each of its partitions, or one for all."""
     found = measured()
-    told = predict(WANTED, found, rows=256, lanes=6)
+    told = predict(WANTED, found, rows=256, lanes=6, pause=0.1)
     assert told.rate == pytest.approx(62_500.0)
     assert told.memory == (80 + 400 + 300 + 16 + 6) << 20
+    assert told.usual_memory == ((80 + 60 + 6) << 20) + 6_250_000
+    assert predict(WANTED, found, rows=10_000, lanes=6, pause=0.1).usual_memory > told.usual_memory
     shared = msgspec.structs.replace(found, memory=msgspec.structs.replace(MEMORY, shared=True))
-    assert predict(WANTED, shared, rows=256, lanes=6).memory == (80 + 400 + 300 + 16 + 1) << 20
+    alone = predict(WANTED, shared, rows=256, lanes=6, pause=0.1)
+    assert alone.memory == (80 + 400 + 300 + 16 + 1) << 20
+    assert alone.usual_memory == ((80 + 60 + 1) << 20) + 6_250_000
 
 
 def test_neighbours_slow_all_of_an_event_down() -> None:
     """Model, codec and Kafka alike."""
     full = measured([batch(1, 10.0)], [abreast(1, 1, 10.0), abreast(2, 1, 15.0)])
-    assert predict(WANTED, full, rows=1, lanes=1).cost == Cost(model_us=15.0, codec_us=3.0, kafka_us=6.0)
+    assert predict(WANTED, full, rows=1, lanes=1, pause=0.1).cost == Cost(model_us=15.0, codec_us=3.0, kafka_us=6.0)
 
 
 def test_a_whole_recommendation() -> None:
@@ -147,7 +151,7 @@ def test_a_whole_recommendation() -> None:
     assert made.lag_threshold == 60 * (62_500 - 20_000)
     assert (made.wait, made.rows_at_rate) == (0.05, 250.0)
     assert made.utilisation == pytest.approx(20_000 * 16.0 / 1e6, rel=0.01)
-    assert made.memory_limit == made.memory_request == 832 << 20
+    assert (made.memory_request, made.memory_limit) == (192 << 20, 832 << 20)
     assert (made.cpu_request, made.cpu_limit) == (1.0, 1.0)
 
 

@@ -7,7 +7,7 @@ import confluent_kafka
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from consumer.kafka.settings import OWNED, client_settings, refused_settings
+from consumer.kafka.settings import OWNED, client_settings, fetched_ahead, refused_settings
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.spec import Pipeline
 from tests.support.pipelines import GOOD, loaded
@@ -118,6 +118,13 @@ def test_the_workers_own_settings(tmp_path: Path) -> None:
     assert (producer["transaction.timeout.ms"], producer["delivery.report.only.error"]) == (10_000, True)
     assert producer["partitioner"] == "murmur2_random"
     assert "message.max.bytes" not in producer
+
+
+def test_what_is_fetched_ahead_is_bounded_by_events_and_by_bytes(tmp_path: Path) -> None:
+    """Of small events as many as are allowed, of large ones what fits; and the last answer to a fetch."""
+    made = client_settings(spec(tmp_path, "fetch.max.bytes: 1000000"), "pod-1", None)
+    assert fetched_ahead(made, 100.0) == 100_000 + 10_000
+    assert fetched_ahead(made, 10_000.0) == pytest.approx(32 * 1024 * 1024 / 10_000 + 100)
 
 
 def test_a_kip_848_group_has_neither_strategy_nor_session(tmp_path: Path) -> None:
