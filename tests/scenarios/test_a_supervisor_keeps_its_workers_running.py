@@ -8,9 +8,11 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.support.fixtures import OpenStream, StartSupervisor
 from tests.support.scrape import ask, samples, total
-from tests.support.stream import Feeder, record
+from tests.support.stream import Feeder, Protocol, record
 from tests.support.topics import produce, wait_until
 from tests.support.verify import verify, wait_until_caught_up
 
@@ -18,15 +20,17 @@ from tests.support.verify import verify, wait_until_caught_up
 DEADLINE = 30.0
 
 
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_two_workers_share_the_partitions_and_one_that_is_killed_comes_back(
-    open_stream: OpenStream, start_supervisor: StartSupervisor
+    protocol: Protocol, open_stream: OpenStream, start_supervisor: StartSupervisor
 ) -> None:
     """Under its name, with its part; and both end with their last checkpoint within one deadline, with code 0."""
-    stream = open_stream(partitions=4)
+    stream = open_stream(partitions=4, protocol=protocol)
     with Feeder(stream, rate=500) as feeder:
         supervisor = start_supervisor(stream)
         supervisor.wait_until_shared(2)
         assert {line["instance"] for line in supervisor.logs("started")} == {"crew-0", "crew-1"}
+        assert {line["protocol"] for line in supervisor.logs("started")} == {protocol}
         os.kill(supervisor.pid_of(1), signal.SIGKILL)
         ended = supervisor.wait_until_said(1, "worker ended")
         assert (ended["code"], ended["meaning"]) == (-signal.SIGKILL, "killed by SIGKILL")
