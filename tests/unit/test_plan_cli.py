@@ -6,17 +6,23 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 import click
+import jsonschema
 import msgspec
+import orjson
 import psutil
 import pytest
+from click.testing import CliRunner
 
+from consumer.cli import cli
 from consumer.cli.plan import duration, rate
-from consumer.exits import ExitCode
+from consumer.exits import ExitCode, OnelaneError
 from consumer.plan.capacity import best_batch, recommend
 from consumer.plan.shape import Plan
+from consumer.plan.words import as_json
 from tests.support.command import ROOT, onelane
 from tests.support.flights import FLIGHTS, flights_beside
 from tests.support.topics import wait_until
@@ -76,11 +82,11 @@ def test_durations_are_those_of_pipeline_files() -> None:
         (["--rate", "10/s", "--sample", "/dev/null"], "--sample /dev/null: there are no events in it"),
         (
             ["--rate", "10/s", "--html", "nowhere/plan.html"],
-            "onelane: nowhere/plan.html: can't be written: No such file",
+            "nowhere/plan.html: can't be written: No such file",
         ),
         (
             ["--rate", "10/s", "--json", "nowhere/plan.json"],
-            "onelane: nowhere/plan.json: can't be written: No such file",
+            "nowhere/plan.json: can't be written: No such file",
         ),
         (["--rate", "10/s", "--html", str(PIPELINE)], "would be written over"),
         (["--rate", "10/s", "--html", str(PIPELINE.parent / "models/delay.tflite")], "would be written over"),
@@ -88,10 +94,21 @@ def test_durations_are_those_of_pipeline_files() -> None:
     ],
 )
 def test_wrong_arguments_exit_2_and_are_named(arguments: Sequence[str], words: str) -> None:
-    """Before anything is measured."""
-    done = onelane("plan", PIPELINE, *arguments)
+    """Before anything is measured; what is no matter of click's is told by an error that has the code."""
+    done = CliRunner().invoke(cli, ["plan", str(PIPELINE), *arguments])
+    code, told = done.exit_code, done.output
+    if isinstance(done.exception, OnelaneError):
+        assert done.output == ""
+        code, told = done.exception.code, str(done.exception)
+    assert code == ExitCode.PIPELINE
+    assert words in told
+
+
+def test_a_wrong_argument_ends_the_process_with_2() -> None:
+    """Nothing is on stdout, one line on stderr."""
+    done = onelane("plan", PIPELINE, "--rate", "10/s", "--html", "nowhere/plan.html")
     assert (done.returncode, done.stdout) == (ExitCode.PIPELINE, b"")
-    assert words in done.stderr.decode()
+    assert done.stderr.decode().startswith("onelane: nowhere/plan.html: can't be written: No such file")
 
 
 def test_a_plan_without_events_for_the_model_exits_5(tmp_path: Path) -> None:
@@ -103,14 +120,30 @@ def test_a_plan_without_events_for_the_model_exits_5(tmp_path: Path) -> None:
     assert f"of 3 events ({sample}) none reaches the model: 3 would be dead letters" in done.stderr.decode()
 
 
-def test_a_plan_from_end_to_end(tmp_path: Path) -> None:
-    """Of a small model in little time: tables, JSON and a page, which agree with each other and with themselves."""
-    page, told = tmp_path / "plan.html", tmp_path / "plan.json"
-    arguments = ("--rate", "20000/s", "--peak", "60000/s", "--sample", FLIGHTS / "events.jsonl.gz", "--seconds", "5")
-    done = onelane("plan", PIPELINE, *arguments, "--json", told, "--html", page, timeout=120)
+class Made(NamedTuple):
+    """What a plan wrote: tables, a page, and what is in its JSON."""
+
+    shown: str
+    page: str
+    plan: Plan
+
+
+@pytest.fixture(name="made", scope="module")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A plan of a small model in little time, with another one beside it: measured once."""
+    folder = tmp_path_factory.mktemp("plan")
+    page, told = folder / "plan.html", folder / "plan.json"
+    asked = ("--rate", "20000/s", "--peak", "60000/s", "--sample", FLIGHTS / "events.jsonl.gz", "--seconds", "4")
+    written = ("--compare", FLIGHTS / "pipeline-int8.yaml", "--json", told, "--html", page)
+    done = onelane("plan", PIPELINE, *asked, *written, timeout=120)
     assert (done.returncode, done.stderr) == (0, b"")
-    plan = msgspec.json.decode(told.read_bytes(), type=Plan)
-    measured, made = plan.measured, plan.recommended
+    return Made(done.stdout.decode(), page.read_text(), msgspec.json.decode(told.read_bytes(), type=Plan))
+
+
+def test_a_plan_from_end_to_end(made: Made) -> None:
+    """Tables, JSON and a page, which agree with each other and with themselves."""
+    shown, page, plan = made
+    measured, advised = plan.measured, plan.recommended
     assert [one.rows for one in measured.batches] == [1 << power for power in range(10)]
     for one in measured.batches:
         assert one.model_us > 0
@@ -125,14 +158,21 @@ def test_a_plan_from_end_to_end(tmp_path: Path) -> None:
     assert (measured.events.source, measured.batched) == (str(FLIGHTS / "events.jsonl.gz"), True)
     assert measured.memory.process > 0
     assert measured.load_seconds > measured.interpreter_seconds > 0
-    assert made == recommend(plan.wanted, measured, plan.limits)
-    assert made.rows == best_batch(measured.batches, plan.limits.time, plan.wanted.kafka_us).rows
-    assert made.replicas_at_peak * made.replica_carries >= 60_000
-    shown = done.stdout.decode()
+    assert measured.memory.ahead > measured.events.bytes
+    assert advised == recommend(plan.wanted, measured, plan.limits)
+    assert advised.memory_request < advised.memory_limit
+    assert advised.rows == best_batch(measured.batches, plan.limits.time, plan.wanted.kafka_us).rows
+    assert advised.replicas_at_peak * advised.replica_carries >= 60_000
     assert "The thread trap" in shown
-    assert f"{made.lag_threshold:,}" in shown
-    root = ET.fromstring(page.read_text().removeprefix("<!DOCTYPE html>"))  # noqa: S314 - made here
-    assert f"{made.lag_threshold:,}" in " ".join(root.itertext())
+    assert f"{advised.lag_threshold:,}" in shown
+    root = ET.fromstring(page.removeprefix("<!DOCTYPE html>"))  # noqa: S314 - made here
+    assert f"{advised.lag_threshold:,}" in " ".join(root.itertext())
+
+
+def test_a_plan_fits_the_schema_that_programs_read_it_by(made: Made) -> None:
+    """schemas/plan.schema.json, to the last field."""
+    schema = orjson.loads((ROOT / "schemas" / "plan.schema.json").read_bytes())
+    jsonschema.validate(orjson.loads(as_json(made.plan)), schema)
 
 
 def test_json_on_stdout_is_all_that_is_there(tmp_path: Path) -> None:
@@ -146,12 +186,9 @@ def test_json_on_stdout_is_all_that_is_there(tmp_path: Path) -> None:
     assert wanted.kafka_us == pytest.approx(9.0)
 
 
-def test_another_pipeline_is_compared() -> None:
+def test_another_pipeline_is_compared(made: Made) -> None:
     """With the same events; its best batch is told, and what it would give."""
-    arguments = ("--rate", "10/s", "--seconds", "2", "--compare", FLIGHTS / "pipeline-int8.yaml", "--json", "-")
-    done = onelane("plan", PIPELINE, *arguments, timeout=120)
-    assert (done.returncode, done.stderr) == (0, b"")
-    plan = msgspec.json.decode(done.stdout, type=Plan)
+    plan = made.plan
     (other,) = plan.measured.compared
     assert (other.pipeline, other.model[:11]) == (str(FLIGHTS / "pipeline-int8.yaml"), "delay_int8@")
     assert other.batch.model_us > 0
@@ -161,7 +198,7 @@ def test_another_pipeline_is_compared() -> None:
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_a_plan_that_is_broken_off_leaves_no_process_behind(by: signal.Signals) -> None:
     """Replicas are ended by their handles, or end when nobody is there any more to ask them."""
-    command = [sys.executable, "-m", "consumer", "plan", str(PIPELINE), "--rate", "10/s", "--seconds", "20"]
+    command = [sys.executable, "-m", "consumer", "plan", str(PIPELINE), "--rate", "10/s", "--seconds", "3"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         plan = psutil.Process(process.pid)
         wait_until(lambda: len(plan.children()) > 1, 60, "replicas to be started")
@@ -176,9 +213,9 @@ def test_a_slow_model_is_run_a_few_times() -> None:
     """What it waits for counts, though the processor sees nothing of it; what there is no time for is named."""
     command = [sys.executable, "-m", "tests.support.slow_model", "plan", str(PIPELINE), "--rate", "5/s"]
     done = subprocess.run(
-        [*command, "--seconds", "4", "--json", "-"],
+        [*command, "--seconds", "1", "--json", "-"],
         cwd=ROOT,
-        env={**os.environ, "SLOW_MODEL_SECONDS": "0.3"},
+        env={**os.environ, "SLOW_MODEL_SECONDS": "0.1"},
         capture_output=True,
         timeout=120,
         check=True,
@@ -186,9 +223,9 @@ def test_a_slow_model_is_run_a_few_times() -> None:
     plan = msgspec.json.decode(done.stdout, type=Plan)
     measured = plan.measured
     assert measured.batches[0].rows == 1
-    assert measured.batches[0].model_us >= 300_000
+    assert measured.batches[0].model_us >= 100_000
     assert sum(one.rows * one.runs for one in measured.batches) < 100
     assert any("batches of" in words for words in measured.left_out)
     assert measured.abreast
-    assert plan.recommended.replica.rate <= 1e6 / 300_000 * plan.recommended.rows
+    assert plan.recommended.replica.rate <= 1e6 / 100_000 * plan.recommended.rows
     assert plan.recommended.replicas_at_peak * plan.recommended.replica_carries >= 5
