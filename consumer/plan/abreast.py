@@ -9,7 +9,7 @@ import msgspec
 from consumer.operate.memory import resident
 from consumer.plan.crew import AbreastError, Crew
 from consumer.plan.machine import available
-from consumer.plan.measured import Abreast
+from consumer.plan.measured import NO_TIME, Abreast
 from consumer.plan.replica import Stage, Task
 
 # Of several looks at the same, the best one counts: whatever else a machine does takes away, and comes in bursts.
@@ -86,7 +86,7 @@ def run_abreast(
                 left_out.append(f"{cell} and what was to come: {error}")
                 break
             found[cell] = _better(now, found.get(cell, now))
-    left_out += [f"{cell}: no time was left" for cell in todo if cell not in found]
+    left_out += [f"{cell}: {NO_TIME}" for cell in todo if cell not in found]
     return [found[cell] for cell in sorted(found)], list(dict.fromkeys(left_out))
 
 

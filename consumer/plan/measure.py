@@ -19,7 +19,7 @@ from consumer.operate.memory import USUAL_OVERHEAD, budget
 from consumer.plan.abreast import run_abreast
 from consumer.plan.capacity import best_batch
 from consumer.plan.machine import Others, this_machine
-from consumer.plan.measured import Abreast, BatchCost, Compared, Events, Measured, Memory
+from consumer.plan.measured import NO_TIME, Abreast, BatchCost, Compared, Events, Measured, Memory
 from consumer.plan.replica import Stage
 from consumer.plan.shape import Limits
 from consumer.plan.speed import Speed
@@ -202,7 +202,7 @@ def _batches(subject: Subject, speed: Speed, seconds: float, told: Told) -> tupl
         if rows in found and 2 * expected > left:
             continue
         if 2 * expected > max(left, seconds / len(sizes)):
-            left_out = [f"batches of {rows} and more: no time was left"]
+            left_out = [f"batches of {rows} and more: {NO_TIME}"]
             continue
         told(0.1 + 0.35 * place / (_ROUNDS * len(sizes)), f"batches of {rows}")
         speed.look()

@@ -9,6 +9,8 @@ import msgspec
 
 # The source of events that nobody gave.
 MADE_UP: Final = "made up"
+# Why something was left out that more of ``--seconds`` would let in.
+NO_TIME: Final = "no time was left"
 
 
 class Machine(msgspec.Struct, frozen=True):

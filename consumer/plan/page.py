@@ -6,7 +6,7 @@ from typing import Final
 
 from consumer.plan.figures import LEGEND, batches, capacity, trap
 from consumer.plan.shape import Plan
-from consumer.plan.words import as_json, bytes_of, seconds_of, settings_of, title_of
+from consumer.plan.words import as_json, bytes_of, left_out_of, seconds_of, settings_of, title_of
 
 _STYLE: Final = """
 body { font: 15px/1.5 system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif; color: #24292f;
@@ -15,7 +15,8 @@ h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin-top:
 .quiet { color: #6a737d; } .warning { border-left: 4px solid #c65d3b; padding-left: .8rem; }
 table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: 600; }
 th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #e4e7ea; vertical-align: top; }
-td.value { font-weight: 600; white-space: nowrap; } svg { max-width: 100%; height: auto; margin-top: 1rem; }
+td.value { font-weight: 600; white-space: nowrap; } td.quiet { overflow-wrap: anywhere; }
+svg { max-width: 100%; height: auto; margin-top: 1rem; }
 pre { font-size: .8rem; overflow-x: auto; background: #f6f8fa; padding: .8rem; }
 .key { display: inline-block; width: .8em; height: .8em; margin: 0 .35em 0 1em; }
 """
@@ -46,7 +47,7 @@ def page(plan: Plan) -> str:
             "What to try next",
             [f"<p><b>{escape(step.what)}</b> ({step.basis})<br/>{escape(step.effect)}</p>" for step in plan.steps],
         ),
-        *_list("Not measured", [f"<p>{escape(words)}</p>" for words in plan.measured.left_out]),
+        *_list("Not measured", [f"<p>{escape(words)}</p>" for words in left_out_of(plan)]),
         "<h2>All figures</h2>",
         f"<details><summary>As --json gives them</summary>\n<pre>{escape(as_json(plan))}</pre></details>",
     ]

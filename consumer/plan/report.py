@@ -8,7 +8,7 @@ from rich.table import Table
 
 from consumer.plan.measured import Abreast
 from consumer.plan.shape import Plan
-from consumer.plan.words import bytes_of, rate_of, seconds_of, settings_of, title_of, us_of
+from consumer.plan.words import bytes_of, left_out_of, rate_of, seconds_of, settings_of, title_of, us_of
 
 
 def show(plan: Plan, console: Console) -> None:
@@ -27,7 +27,7 @@ def show(plan: Plan, console: Console) -> None:
     for rows in sorted({one.rows for one in measured.abreast}):
         console.print(_abreast([one for one in measured.abreast if one.rows == rows], machine.cores, rows))
     console.print(_settings(plan))
-    for words in measured.left_out:
+    for words in left_out_of(plan):
         console.print(f"[dim]not measured: {words}[/]", highlight=False)
     for words in plan.warnings:
         console.print(f"[yellow]warning:[/] {words}", highlight=False)

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from consumer.plan.measured import NO_TIME
 from consumer.plan.shape import Plan
 
 _UNITS: Final = ((1.0, 1, "s"), (1e-3, 1e3, "ms"), (0.0, 1e6, "us"))
@@ -43,6 +44,16 @@ def title_of(plan: Plan) -> str:
         f"For {rate_of(wanted.rate)} events a second, {rate_of(wanted.peak)} at the peak, and a backlog gone "
         f"in {wanted.drain:g} s"
     )
+
+
+def left_out_of(plan: Plan) -> Iterator[str]:
+    """Return what was not measured, all that has one reason in one line."""
+    found: dict[str, list[str]] = {}
+    for words in plan.measured.left_out:
+        what, _, why = words.rpartition(": ")
+        found.setdefault(why, []).append(what)
+    for why, whats in found.items():
+        yield f"{'; '.join(whats)}: {why}{' (--seconds)' if why == NO_TIME else ''}"
 
 
 def _part(part: float) -> str:

@@ -107,13 +107,19 @@ def test_words_of_a_plot_stay_words() -> None:
 def test_the_terminal_shows_the_same_settings() -> None:
     """With the trap, what was left out, and the warnings."""
     out = io.StringIO()
-    left_out = msgspec.structs.replace(PLAN.measured, left_out=["4 x 4 threads: no time was left"])
+    left = [
+        "4 x 4 threads: no time was left",
+        "8 x 1 threads: no memory for so many",
+        "batches of 64: no time was left",
+    ]
+    left_out = msgspec.structs.replace(PLAN.measured, left_out=left)
     show(msgspec.structs.replace(PLAN, measured=left_out), Console(file=out, width=200))
     shown = out.getvalue()
     for what, value, _ in settings_of(PLAN):
         assert what in shown
         assert value in shown
-    assert "not measured: 4 x 4 threads: no time was left" in shown
+    assert "not measured: 4 x 4 threads; batches of 64: no time was left (--seconds)\n" in shown
+    assert "not measured: 8 x 1 threads: no memory for so many\n" in shown
     assert re.search(r"2 x 1 \*\s+│\s+2,450\s+│\s+1\.96", shown)
     assert [words for words in PLAN.warnings if words not in shown] == []
 
