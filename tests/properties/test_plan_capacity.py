@@ -39,6 +39,7 @@ def test_replicas_stay_within_the_partitions_and_divide_them(
     assert 1 <= made.replicas <= made.replicas_at_peak <= made.partitions == made.max_replicas
     assert made.partitions % made.replicas == made.partitions % made.replicas_at_peak == 0
     assert partitions in (None, made.partitions)
+    assert 0 < made.memory_request <= made.memory_limit
 
 
 @given(RATES, st.floats(1, 10), FOUND)
