@@ -14,7 +14,7 @@ from consumer.pipeline.load import PipelineFile
 from consumer.pipeline.paths import is_part, parse
 from consumer.pipeline.spec import Pipeline
 from consumer.records.dialect import Dialect, Rules
-from consumer.records.envelope import Bare, Wire, prefix
+from consumer.records.envelope import Bare, Decoder, Envelope, Wire, prefix
 from consumer.records.json_reader import JsonReader
 from consumer.records.json_schema import JsonDecoder, derive
 from consumer.records.keep import KeepWriter
@@ -116,6 +116,38 @@ def record_reader(spec: Pipeline, formats: Formats) -> Callable[[bytes], dict[st
     return lambda value: _answers(decoder.text(value[framed:]), field)
 
 
+def event_teller(file: PipelineFile, registry: Registry | None) -> Callable[[bytes], bytes] | None:
+    """Return what says as JSON what an event says, for people; None where its bytes are all that there is.
+
+    Args:
+        file: the pipeline.
+        registry: of the section ``registry``; None where there is none.
+
+    Returns:
+        A function that raises FaultError for an event that is not what its schema says, or says what JSON has no
+        words for, and NotYetError where the registry does not answer.
+
+    Raises:
+        RefusedError: the schema won't do, or a package is missing.
+    """
+    spec, name = file.spec, file.spec.input.format
+    if name not in _KINDS:
+        return None
+    rules = msgspec.structs.replace(_rules(spec, {}), finite=None, forbidden=None, layout="only")
+    event = None if file.schema is None else schema_of(spec, file.schema)
+    # What does not go with the pipeline's schema is what people want to see: as it was written, where that is known.
+    known = None if registry is not None and name == "avro" else event
+    with _refusing(file):
+        decoder = JsonDecoder if name == "json_schema" else _dialect(name, known, rules).decoder
+        envelope = _envelope(registry, decoder, event)
+
+    def tell(value: bytes) -> bytes:
+        found, payload = envelope.open(value)
+        return found.text(payload)
+
+    return tell
+
+
 def _answers(text: bytes, field: str) -> dict[str, Any]:
     """Return what a record says under a field; the rest of it may hold what Python has no numbers for."""
     answers: dict[str, Any] = msgspec.json.decode(_FIELDS.decode(text)[field])
@@ -205,11 +237,16 @@ def _reader(
     if spec.input.format == "raw":
         return RawReader()
     decoder = JsonDecoder if spec.input.format == "json_schema" else dialects[spec.input.format].decoder
+    return TranslatingReader(_envelope(registry, decoder, event), json)
+
+
+def _envelope(registry: Registry | None, decoder: Callable[[Schema], Decoder], event: Schema | None) -> Envelope:
+    """Return what takes events out of what they came in."""
     if registry is not None:
-        return TranslatingReader(Wire(registry, decoder), json)
+        return Wire(registry, decoder)
     if event is None:  # the pipeline file has been refused
         raise SchemaError("there is none")
-    return TranslatingReader(Bare(decoder(event)), json)
+    return Bare(decoder(event))
 
 
 def _lead(spec: Pipeline, schema: Schema, registry: Registry | None) -> bytes:

@@ -1,22 +1,28 @@
 """`onelane dead-letters` on a real broker."""
 
+import base64
 import json
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from consumer.deadletter.causes import Code
 from consumer.deadletter.headers import REPLAYS
 from consumer.pipeline.load import load
+from consumer.records.envelope import prefix
 from consumer.types import Cause, Headers, PlainEvent, Stage
 from tests.support.command import ROOT, onelane
 from tests.support.fixtures import OpenStream, StartWorker
+from tests.support.flights import FLIGHTS, flight_values
+from tests.support.formats import schema_of, written
 from tests.support.letters import BAD, dead_letter
 from tests.support.replays import dead_letters, kill_in_transaction, mapping
 from tests.support.stream import Stream, key, value
@@ -25,6 +31,7 @@ from tests.support.verify import event_ids
 
 NOW = int(time.time() * 1000)
 HOUR = 3_600_000
+FLIGHT = orjson.loads(flight_values()[0])
 FAR = Cause(Stage.FEATURES, Code.OUT_OF_RANGE, "too far", "distance")
 
 
@@ -166,6 +173,33 @@ def test_show_tells_all_of_one(open_stream: OpenStream) -> None:
     assert "1:1 was not written by onelane" in dead_letters(stream, "show", "1:1", code=2)["error"]
     assert "no dead letter at 1:2" in dead_letters(stream, "show", "1:2", code=2)["error"]
     assert "has partitions 0 to 2" in dead_letters(stream, "show", "7:0", code=2)["error"]
+
+
+@pytest.mark.parametrize("name", ["avro", "protobuf"])
+def test_show_says_what_values_of_a_schema_say(name: str, open_stream: OpenStream) -> None:
+    """By the pipeline's schema; what it does not fit, and what needs a registry that is away, is told, and in hex."""
+    schema = {"avro": "flights.avsc", "protobuf": "flights.proto"}[name]
+    stream = open_stream({"input": {"format": name, "schema": str(FLIGHTS / schema)}}, partitions=1)
+    good = written(name, FLIGHT, schema_of(name))
+    broken = good[:-1]
+    bury(stream, [replace(letter(stream, number), value=bytes_) for number, bytes_ in enumerate([good, broken])])
+    shown = dead_letters(stream, "show", "0:0")["value"]
+    assert base64.b64decode(shown["base64"]) == good
+    assert (shown["json"]["id"], shown["json"]["carrier"]) == (FLIGHT["id"], FLIGHT["carrier"])
+    assert (
+        f'"carrier": "{FLIGHT["carrier"]}"' in onelane("dead-letters", "show", stream.pipeline, "0:0").stdout.decode()
+    )
+    assert onelane("dead-letters", "show", stream.pipeline, "0:0", "--raw").stdout == good
+    assert dead_letters(stream, "show", "0:1")["value"] == {"base64": base64.b64encode(broken).decode()}
+    done = onelane("dead-letters", "show", stream.pipeline, "0:1")
+    assert f"00000000  {broken[:16].hex(' ')}" in done.stdout.decode()
+    assert done.stderr.decode().startswith("its bytes are shown: not what its schema says: ")
+    away = {"input": {"format": name}, "registry": {"url": "http://127.0.0.1:1"}}
+    stream.write_pipeline(away)
+    bury(stream, [replace(letter(stream, 2), value=prefix(1) + good)])
+    done = onelane("dead-letters", "show", stream.pipeline, "0:2")
+    assert f"00000000  {(prefix(1) + good)[:16].hex(' ')}" in done.stdout.decode()
+    assert done.stderr.decode().startswith("its bytes are shown: schema 1 can't be had: no answer from http://127.0")
 
 
 def test_a_replay_leaves_what_it_should(open_stream: OpenStream) -> None:

@@ -1,5 +1,7 @@
 """Every format of events into every format of records: the same predictions, whatever carries them."""
 
+import math
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,9 @@ import orjson
 import pytest
 
 from consumer.exits import PipelineError, RefusedError
+from consumer.formats import event_teller
+from consumer.pipeline.load import load
+from consumer.records.envelope import FaultError, prefix
 from consumer.records.schemas import Schema
 from consumer.types import DeadLetter, Enriched, PlainEvent
 from tests.support.flights import FLIGHTS, flight_values
@@ -169,3 +174,30 @@ def test_a_pipelines_hash_tells_its_formats_and_its_schema_file(tmp_path: Path) 
     schema.write_text(schema_of("avro").text.replace('"Flight"', '"Departure"'))
     labels.append(assembled(tmp_path, avro).file.label)
     assert len(set(labels)) == 4
+
+
+def test_what_a_registrys_events_say_is_told_as_they_were_written(tmp_path: Path) -> None:
+    """For who looks at a dead letter: also what the pipeline's schema does not go with, and NaN in no disguise."""
+    registry = Registry()
+    odd = Schema("AVRO", '{"type":"record","name":"A","fields":[{"name":"a","type":"double"}]}')
+    number = registry.add(odd)
+    path = tmp_path / "pipeline.yaml"
+    for name in ("avro", "protobuf", "json_schema"):
+        assert registry.add(schema_of(name), "flights-value")
+        assembly = assembled(tmp_path, {**REGISTRY, "input": {"format": name}}, lambda _: registry)
+        tell = event_teller(load(path, {}), registry)
+        assert tell is not None
+        value = written(name, EVENTS[0], schema_of(name), registry.add(schema_of(name)))
+        assert orjson.loads(tell(value))["carrier"] == EVENTS[0]["carrier"]
+        with pytest.raises(FaultError, match="begins with 7b 7d"):
+            tell(b"{}")
+        assert assembly.file.spec.input.format == name
+    avro = {**REGISTRY, "input": {"format": "avro", "schema": str(FLIGHTS / "flights.avsc")}}
+    assembled(tmp_path, avro, lambda _: registry)
+    tell = event_teller(load(path, {}), registry)
+    assert tell is not None
+    assert tell(prefix(number) + struct.pack("<d", 2.5)) == b'{"a":2.5}'
+    with pytest.raises(FaultError, match="the event says nan"):
+        tell(prefix(number) + struct.pack("<d", math.nan))
+    assembled(tmp_path, {})
+    assert event_teller(load(path, {}), None) is None

@@ -2,8 +2,9 @@
 
 import re
 import sys
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -12,9 +13,17 @@ from consumer.cli.dead_letters.view import dumps, letter_json, letter_table, mak
 from consumer.cli.options import load_pipeline, pipeline_argument
 from consumer.deadletter.letter import Letter, parse
 from consumer.deadletter.selection import Selection, Window
-from consumer.exits import PipelineError
+from consumer.exits import PipelineError, RefusedError
+from consumer.formats import event_teller
+from consumer.kafka.registry import SchemaRegistry
 from consumer.kafka.topics import TopicReader, find_partitions
+from consumer.pipeline.load import PipelineFile
 from consumer.pipeline.spec import Pipeline
+from consumer.records.envelope import FaultError
+from consumer.types import NotYetError
+
+# Seconds that a registry is given to say what a schema is; bytes can be looked at without it.
+_PATIENCE: Final = 5.0
 
 
 def _place(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int] | None:
@@ -51,17 +60,35 @@ def command(
         if filters != Filters(Selection(), Window()):
             raise click.UsageError("either a place or filters, not both")
         filters = Filters(Selection(), Window(partitions=frozenset([place[0]]), first=place[1], last=place[1]))
-    letter = _find(load_pipeline(pipeline).spec, filters, place)
+    file = load_pipeline(pipeline)
+    letter = _find(file.spec, filters, place)
+    value = letter.record.value()
     if raw:
-        sys.stdout.buffer.write(letter.record.value() or b"")
-    elif as_json:
-        click.echo(dumps(letter_json(letter)))
+        sys.stdout.buffer.write(value or b"")
+        return
+    told = _told(file, value) if value else None
+    if as_json:
+        click.echo(dumps(letter_json(letter, told)))
     else:
         console = make_console()
         console.print(letter_table(letter))
         console.print()
         # A long line is the terminal's to fold: what is copied from it stays one line.
-        console.print(value_text(letter.record.value()), markup=False, soft_wrap=True)
+        console.print(value_text(value if told is None else told), markup=False, soft_wrap=True)
+
+
+def _told(file: PipelineFile, value: bytes) -> bytes | None:
+    """Return what a value of a format with schemas says, as JSON; None where it is shown as it is."""
+    try:
+        with ExitStack() as stack:
+            registry = None
+            if file.spec.registry:
+                registry = stack.enter_context(closing(SchemaRegistry(file.spec.registry, _PATIENCE)))
+            tell = event_teller(file, registry)
+            return None if tell is None else tell(value)
+    except (FaultError, NotYetError, RefusedError) as error:
+        click.secho(f"its bytes are shown: {error}", fg="yellow", err=True)
+        return None
 
 
 def _find(spec: Pipeline, filters: Filters, place: tuple[int, int] | None) -> Letter:

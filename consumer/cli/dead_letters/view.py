@@ -136,8 +136,13 @@ def letter_table(letter: Letter) -> Table:
     return table
 
 
-def letter_json(letter: Letter) -> dict[str, object]:
-    """Return a dead letter for programs."""
+def letter_json(letter: Letter, told: bytes | None = None) -> dict[str, object]:
+    """Return a dead letter for programs.
+
+    Args:
+        letter: it.
+        told: what its value says, as JSON, where its bytes don't: they stand beside it then, in base64.
+    """
     record = letter.record
     kind, died = record.timestamp()
     had, happened = letter.timestamp
@@ -161,7 +166,7 @@ def letter_json(letter: Letter) -> dict[str, object]:
         "replays": letter.replays,
         "key": _bytes_json(record.key()),
         "headers": [{"name": name, "value": _bytes_json(value)} for name, value in letter.own_headers],
-        "value": _value_json(record.value()),
+        "value": _value_json(record.value()) if told is None else _told_json(told, record.value() or b""),
     }
 
 
@@ -219,6 +224,13 @@ def _value_json(value: bytes | None) -> object:
     except orjson.JSONDecodeError:
         return _bytes_json(value)
     return {"json": orjson.Fragment(value)}
+
+
+def _told_json(told: bytes, value: bytes) -> object:
+    shown = _value_json(told)
+    if isinstance(shown, dict) and "json" in shown:
+        return shown | {"base64": base64.b64encode(value).decode()}
+    return _bytes_json(value)
 
 
 def _hex_dump(value: bytes) -> str:
