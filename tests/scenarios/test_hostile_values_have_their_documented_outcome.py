@@ -28,11 +28,14 @@ def wider(piece: bytes) -> bytes:
     return GOOD[:-1] + b", " + piece + b"}"
 
 
+# 1,048,576 bytes, of which a topic takes 12 more unless it says otherwise, and a record has some around it.
+MEGABYTE = wider(b'"blob": "' + b"x" * ((1 << 20) - len(wider(b'"blob": ""'))) + b'"')
+
 # Name, as in the docs -> value, outcome.
 CASES: dict[str, tuple[bytes | None, str]] = {
     "a tombstone": (None, "NoValue"),
     "an empty value": (b"", "NoValue"),
-    "1 MB in a field that nobody reads": (wider(b'"blob": "' + b"x" * 900_000 + b'"'), ENRICHED),
+    "1 MB in a field that nobody reads": (MEGABYTE, ENRICHED),
     "nested 250 deep where nobody reads": (wider(b'"deep": ' + b"[" * 249 + b"]" * 249), ENRICHED),
     "nested 1,000 deep": (wider(b'"deep": ' + b"[" * 1000 + b"]" * 1000), "TooDeep"),
     "invalid UTF-8": (wider(b'"name": "\xff"'), "NotUtf8"),
@@ -61,6 +64,8 @@ CASES: dict[str, tuple[bytes | None, str]] = {
 def test_hostile_values_have_their_documented_outcome(open_stream: OpenStream, start_worker: StartWorker) -> None:
     """All in one partition, each between two good events, which are enriched as ever; bytes are kept."""
     stream = open_stream({"batch": {"rows": 16}}, partitions=1)
+    for topic in (stream.input, stream.output):
+        stream.broker.set_topic_config(topic, max_message_bytes=2_000_000)
     records = [NewRecord(value=value(1000), key=b"k")]
     for number, (data, _) in enumerate(CASES.values()):
         records += [NewRecord(value=data, key=b"%d" % number), NewRecord(value=value(1001 + number), key=b"k")]
@@ -80,6 +85,21 @@ def test_hostile_values_have_their_documented_outcome(open_stream: OpenStream, s
             assert dead[key].value == data, name
     good = [record for record in read_all(stream.bootstrap, stream.output) if record.key == b"k"]
     assert [orjson.loads(record.value or b"")["id"] for record in good] == list(range(1000, 1001 + len(CASES)))
+
+
+def test_1_mb_is_too_large_for_a_topic_as_brokers_make_it(open_stream: OpenStream, start_worker: StartWorker) -> None:
+    """A dead letter with all of its bytes; its neighbours are enriched."""
+    stream = open_stream(partitions=1)
+    stream.broker.set_topic_config(stream.input, max_message_bytes=2_000_000)
+    assert len(MEGABYTE) == 1_048_576
+    produce(stream.bootstrap, stream.input, [NewRecord(value=one, partition=0) for one in (GOOD, MEGABYTE, GOOD)])
+    worker = start_worker(stream)
+    wait_until_caught_up(stream)
+    assert worker.stop() == 0
+    (letter,) = read_all(stream.bootstrap, stream.dead)
+    assert dict(letter.headers)["onelane.cause"] == b"TooLarge"
+    assert letter.value == MEGABYTE
+    assert len(read_all(stream.bootstrap, stream.output)) == 2
 
 
 @pytest.mark.parametrize("name", CASES)

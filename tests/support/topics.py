@@ -97,7 +97,8 @@ def produce(bootstrap: str, topic: str, records: Iterable[NewRecord], timeout: f
             failures.append(error)
 
     settings = {"bootstrap.servers": bootstrap, "enable.idempotence": True, "partitioner": "murmur2_random"}
-    producer = Producer({**settings, "linger.ms": 1, "log_level": 0})
+    # How large a record may be is for the topic to say.
+    producer = Producer({**settings, "message.max.bytes": 4_000_000, "linger.ms": 1, "log_level": 0})
     _partitions(producer, topic)
     for record in records:
         _enqueue(producer, topic, record, on_delivery)
