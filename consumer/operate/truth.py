@@ -109,6 +109,24 @@ TRUTH: Final = (
         ('onelane_held{kind="guard"} == 1',),
     ),
     Row(
+        "dead letter refused",
+        "the dead-letter topic does not take what must go there: that partition is held and tried again each minute; "
+        "the others go on.",
+        "200",
+        "200",
+        ('held.0.kind == "refused"',),
+        ('onelane_held{kind="refused"} == 1',),
+    ),
+    Row(
+        "offset gone",
+        "retention has deleted events of a partition that were not read: it is held, since to skip them is for a "
+        "person to decide; the others go on. A restart alone mends nothing.",
+        "200",
+        "200",
+        ('held.0.kind == "offset_gone"',),
+        ('onelane_held{kind="offset_gone"} == 1',),
+    ),
+    Row(
         "registry away",
         "the schema registry does not tell what a schema is: partitions that need it are held and tried again by the "
         "worker itself; the others go on.",

@@ -1,9 +1,12 @@
 """The alerts: taken by Prometheus, firing when they should, about metrics that there are."""
 
 import re
+from enum import StrEnum
 
 import pytest
 
+from consumer.broker import AbortKind
+from consumer.hold import HoldKind
 from consumer.operate.metrics import METRICS, SUPERVISED
 from tests.deploy.files import PROMETHEUS, Document, load
 from tests.support.prometheus import promtool
@@ -48,6 +51,14 @@ def test_every_alert_says_what_to_do(rules: Document) -> None:
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert len(rule["annotations"]["summary"]) < 160
         assert len(rule["annotations"]["description"].splitlines()) >= 3
+
+
+@pytest.mark.parametrize(("alert", "kinds"), [("OnelaneHeld", HoldKind), ("OnelaneAborts", AbortKind)])
+def test_each_kind_is_told_apart(alert: str, kinds: type[StrEnum], rules: Document) -> None:
+    """What is to be done about one does nothing for another."""
+    (rule,) = [rule for rule in rules if rule["alert"] == alert]
+    told = re.findall(r"^- (\w+): ", rule["annotations"]["description"], re.MULTILINE)
+    assert sorted(told) == sorted(kinds)
 
 
 def test_the_operator_gets_the_same_rules() -> None:

@@ -6,6 +6,7 @@ The partition stops and says so, its offset stays where it is, and the other par
 from confluent_kafka import TopicPartition
 
 from tests.support.fixtures import OpenStream, StartWorker
+from tests.support.probing import wait_until_shown
 from tests.support.stream import Stream, record
 from tests.support.topics import admin_client, committed, produce, read_all, wait_until
 from tests.support.verify import event_ids, wait_until_caught_up
@@ -26,6 +27,7 @@ def test_a_committed_offset_that_is_gone_stops_its_partition_only(
     line = worker.wait_for("partition held")
     assert (line["partition"], line["offset"]) == (1, 10)
     assert line["why"].startswith("its committed offset is gone from the broker")
+    wait_until_shown(worker, "offset gone")
     _feed(stream, 60, 90)
     served = {number for number in range(90) if number % 3 != 1}
     wait_until(lambda: served <= set(event_ids(read_all(stream.bootstrap, stream.output))), 20, "others stopped too")

@@ -10,18 +10,20 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
+from consumer.hold import HoldKind
 from consumer.operate.truth import TRUTH
 from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.kafka import KafkaBroker
 from tests.support.probing import Asking, wait_until_shown
 from tests.support.scrape import ask, scrape, status, total
-from tests.support.stream import Feeder, Protocol, Stream, record
-from tests.support.topics import produce, wait_until
-from tests.support.verify import verify, wait_until_caught_up
+from tests.support.stream import Feeder, Protocol, Stream, record, value
+from tests.support.topics import NewRecord, produce, read_all, wait_until
+from tests.support.verify import event_ids, verify, wait_until_caught_up
 from tests.support.worker import Worker
 
 # States that another scenario brings about.
 ELSEWHERE = {
+    "offset gone": "test_a_committed_offset_that_is_gone_stops_its_partition_only.py",
     "registry away": "test_a_registry_that_is_away_holds_up_its_lanes_only.py",
     "input denied": "test_a_permission_that_is_taken_away_is_waited_for.py",
     "output denied": "test_a_permission_that_is_taken_away_is_waited_for.py",
@@ -32,6 +34,12 @@ ALL_WELL = {("/live", 200), ("/ready", 200)}
 def start_slow(start_worker: StartWorker, stream: Stream, seconds: str = "0.7") -> Worker:
     """Start a worker with a slow model."""
     return start_worker(stream, module="tests.support.slow_model", environment={"SLOW_MODEL_SECONDS": seconds})
+
+
+def test_each_kind_of_hold_has_a_row() -> None:
+    """A kind that was added without would be a state that no page tells of."""
+    shown = {condition for row in TRUTH for condition in row.body}
+    assert {f'held.0.kind == "{kind}"' for kind in HoldKind} <= shown
 
 
 def test_every_row_of_the_table_has_a_test() -> None:
@@ -183,6 +191,19 @@ def test_held(open_stream: OpenStream, start_worker: StartWorker) -> None:
     assert total(found, "onelane_dead_letters_total", stage="decode", cause="WrongType") == 5
     assert total(found, "onelane_held", partition="1", kind="guard") == total(found, "onelane_held") == 1
     wait_until(lambda: total(scrape(worker.http), "onelane_lag_events", partition="1") == 5, 30, "no lag shows")
+
+
+def test_dead_letter_refused(open_stream: OpenStream, start_worker: StartWorker) -> None:
+    """A compacted topic takes no dead letter without a key: its partition waits, and another has its own written."""
+    stream = open_stream(partitions=2)
+    stream.broker.set_topic_config(stream.dead, cleanup_policy="compact")
+    worker = start_worker(stream)
+    worker.wait_until_assigned(2)
+    bad = value(0, dep_delay="late")
+    produce(stream.bootstrap, stream.input, [NewRecord(value=bad, partition=0), record(1, 1, dep_delay="late")])
+    wait_until_shown(worker, "dead letter refused")
+    assert [(one["partition"], one["offset"]) for one in status(worker.http)["held"]] == [(0, 0)]
+    wait_until(lambda: event_ids(read_all(stream.bootstrap, stream.dead)) == [1], 30, "the other does not go on")
 
 
 def test_fenced(open_stream: OpenStream, start_worker: StartWorker) -> None:
