@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from consumer.broker import AbortedError, AbortKind, Assignment
 from consumer.exits import FatalBrokerError
-from consumer.kafka.errors import DENIED, GONE, REBALANCED, Patience, WornOutError, explained, reason
+from consumer.kafka.errors import DENIED, GONE, REBALANCED, Patience, WornOutError, barred_from, explained, reason
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet
 from consumer.operate.logs import Seldom
@@ -23,6 +23,7 @@ _log = structlog.get_logger()
 # Fenced again so soon, the other side is alive: two instances with one name would fence each other for ever.
 _FENCED_AGAIN: Final = 60.0
 
+_LACKING: Final = GONE | DENIED.keys()
 _NO_TWIN: Final = {*DENIED, KafkaError.INVALID_TXN_STATE}
 
 _NOT_REWOUND: Final = "what was undone has not been rewound yet"
@@ -260,6 +261,10 @@ class KafkaBroker(ABC):
         """Throw away what was written since the last checkpoint, as far as it can be."""
 
     @abstractmethod
+    def _cause(self, failure: KafkaException) -> KafkaException:
+        """Return what a failure comes of, where it says only that another was before it."""
+
+    @abstractmethod
     def _may_have_timed_out(self) -> bool:
         """Whether a coordinator may have ended what is open by itself."""
 
@@ -275,19 +280,21 @@ class KafkaBroker(ABC):
         self._undone = True
         self._outlet.serve()  # whether it was cut off
         why, kind, culprits, told = str(failure), AbortKind.OTHER, set[int](), list[KafkaException]()
+        barred: str | None = None
         if isinstance(failure, AbortedError):
             kind, culprits = failure.kind, set(failure.culprits)
         else:
-            why = explained(reason(failure))
-            kind = AbortKind.UNDELIVERED if reason(failure).code() in GONE else kind
-            told.append(failure)
+            told.append(self._cause(failure))
+            why, barred = barred_from(reason(told[0]), self._outlet.written)
         failed, topic = self._outlet.take_failure()
-        if failed is not None:
-            why, kind = f"{why} ({explained(failed, topic)})", AbortKind.UNDELIVERED
+        if failed is not None:  # names the topic
+            why = f"{explained(reason(told[0])) if told else why} ({explained(failed, topic)})"
+            kind, barred = AbortKind.UNDELIVERED, f"writing {topic}" if failed.code() in GONE else barred
             told.append(KafkaException(failed))
-        if any(reason(one).code() in GONE for one in told):
-            # Of a partition that may not be added to a transaction, the client does not say whose it is.
-            self._is_barred(f"writing {topic}" if failed is not None else "permission to write")
+        if any(reason(one).code() in _LACKING for one in told):
+            kind = AbortKind.UNDELIVERED
+        if barred is not None:
+            self._is_barred(barred)
         gone = next(filter(_useless, told), None)
         killed = self._discard_all() if gone is None else None
         if self._outlet.refusal:
@@ -299,7 +306,8 @@ class KafkaBroker(ABC):
             # the next one's start ends the transaction.
             self._replace(careful=True)
         elif (end := gone or killed) is not None:
-            kind = AbortKind.FENCED if _dead(end) and not self._outlet.cut_off else AbortKind.CUT_OFF
+            if kind is not AbortKind.UNDELIVERED or reason(end).code() not in _NO_TWIN:
+                kind = AbortKind.FENCED if _dead(end) and not self._outlet.cut_off else AbortKind.CUT_OFF
             self._renew(end)
         return AbortedError(why, culprits, kind)
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 import structlog
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from consumer.broker import AbortedError, AbortKind, Assignment
 from consumer.exits import FatalBrokerError
@@ -204,6 +204,15 @@ class ExactlyOnce(KafkaBroker):
     def _discard(self) -> None:
         self._call(self._outlet, partial(self._outlet.producer.abort_transaction, CALL), "abort transaction")
 
+    def _cause(self, failure: KafkaException) -> KafkaException:
+        """Find out what the transaction failed of: to a record that comes after, the client says only that it has."""
+        if reason(failure).code() == KafkaError._STATE:  # noqa: SLF001 - librdkafka's local codes are written so
+            try:
+                self._outlet.producer.begin_transaction()  # which is refused, with what the open one failed of
+            except KafkaException as cause:
+                return cause
+        return failure
+
     def _may_have_timed_out(self) -> bool:
         return time.monotonic() - self._began >= self._timeout
 
@@ -236,6 +245,9 @@ class AtLeastOnce(KafkaBroker):
 
     def _discard(self) -> None:
         """Nothing to undo: what is on its way may arrive, and come again, which is what this way allows."""
+
+    def _cause(self, failure: KafkaException) -> KafkaException:
+        return failure
 
     def _may_have_timed_out(self) -> bool:
         return False

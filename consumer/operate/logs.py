@@ -64,6 +64,10 @@ class Seldom:
         return True
 
 
+# Of partitions that were not added to a transaction since another one may not be: that one is the news.
+_BYSTANDER: Final = "Broker: Operation not attempted"
+
+
 class _Forward(logging.Handler):
     """Passes librdkafka's lines on, each kind (its facility, such as FAIL) seldom."""
 
@@ -73,5 +77,7 @@ class _Forward(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
+        if _BYSTANDER in message:
+            return
         if self._seldom(message.partition(" ")[0]):
             structlog.get_logger().log(record.levelno, "librdkafka", detail=message)

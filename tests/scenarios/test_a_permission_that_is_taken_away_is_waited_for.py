@@ -5,7 +5,8 @@ itself.
 """
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from datetime import datetime
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,11 @@ from tests.support.stream import Protocol, Stream, mixed
 from tests.support.topics import REQUEST_TIMEOUT, admin_client, produce, wait_until
 from tests.support.verify import verify, wait_until_caught_up
 from tests.support.worker import Worker
+
+REWOUND = "rewound to the last checkpoint"
+# Returns to the checkpoint that are looked at; what one may take besides its pause on a busy machine, in seconds.
+TRIES = 4
+SLACK = 10.0
 
 EVERYBODY = "User:ANONYMOUS"
 
@@ -85,6 +91,7 @@ THINGS = {
     "group": (ResourceType.GROUP, "", AclOperation.READ, "Read on the group"),
     "transactional id": (ResourceType.TRANSACTIONAL_ID, "one", AclOperation.WRITE, "on the transactional id"),
 }
+WRITTEN = {"output", "dead letters"}
 CASES: list[tuple[str, str, Protocol]] = [
     *((thing, "exactly_once", "classic") for thing in THINGS),
     *((thing, "at_least_once", "classic") for thing in ("output", "dead letters", "group")),
@@ -114,17 +121,19 @@ def test_a_permission_that_is_taken_away_is_waited_for(
         def fed_and_told() -> bool:
             # A few at a time: brokers learn of a permission some time after it was changed.
             produce(stream.bootstrap, stream.input, mixed(islice(rest, 10)))
-            return told(worker, words) or not worker.running
+            return told(worker, words, name if thing in WRITTEN else "") or not worker.running
 
         wait_until(fed_and_told, 60, lambda: f"no word of it:\n{worker.tail()}")
         produce(stream.bootstrap, stream.input, mixed(rest))
         assert worker.running, worker.tail()
         if thing == "input":
             wait_until_shown(worker, "input denied")
-        if thing in {"output", "dead letters"}:
-            shown_as = {f"writing {name}", "permission to write"}
-            wait_until(lambda: (waits_for(worker) or [""])[0] in shown_as, 30, worker.tail)
+        if thing in WRITTEN:
+            wait_until(lambda: shows(worker, name), 30, worker.tail)
             wait_until_shown(worker, "output denied")
+        if thing == "output":  # without which no event at all is made durable
+            wait_until(lambda: len(worker.logs(REWOUND)) > TRIES, 60, lambda: f"not tried again:\n{worker.tail()}")
+            assert_further_and_further_apart(worker)
         if thing == "group":  # until the group has thrown it out, after 2 s: a KIP-848 consumer dies of it
             shown = [("membership in the group", True), ("commit", True)]  # one that commits without a transaction
             wait_until(lambda: waits_for(worker) in shown, 60, lambda: f"nothing shows it:\n{worker.tail()}")
@@ -146,6 +155,24 @@ def waits_for(worker: Worker) -> tuple[str, bool] | None:
     return None if waiting is None else (str(waiting["what"]), waiting["seconds"] > 4)
 
 
-def told(worker: Worker, words: str) -> bool:
-    """Whether the worker has said what it lacks."""
-    return any("(grant " in str(line) and words in str(line) for line in worker.logs())
+def shows(worker: Worker, topic: str) -> bool:
+    """Whether it says that it waits for a topic to be written to, or for one of two, of which this is one."""
+    what, _ = waits_for(worker) or ("", False)
+    return what.startswith("writing ") and topic in what.removeprefix("writing ").split(" or ")
+
+
+def told(worker: Worker, words: str, topic: str) -> bool:
+    """Whether the worker has said what it lacks, and on which topic in a line of its own or in the client's words."""
+    lines = [str(line) for line in worker.logs()]
+    lacks = any("(grant " in line and words in line and topic in line for line in lines)
+    exactly = (f"topic {topic}: ", f'partition "{topic}" ')
+    return lacks and (not topic or any(words in line for line in lines for words in exactly))
+
+
+def assert_further_and_further_apart(worker: Worker) -> None:
+    """The first tries are 0.1, 0.2, 0.4 and 0.8 s apart, and what each takes itself; later ones 5 s at most."""
+    lines = worker.logs(REWOUND)[: TRIES + 1]
+    assert {line["kind"] for line in lines} == {"undelivered"}
+    times = [datetime.fromisoformat(str(line["timestamp"])).timestamp() for line in lines]
+    for number, gap in enumerate(after - before for before, after in pairwise(times)):
+        assert 0.1 * 2**number < gap + 0.01 < 0.1 * 2**number + SLACK, times

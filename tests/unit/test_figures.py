@@ -122,3 +122,12 @@ def test_librdkafkas_log_is_set_up_once() -> None:
         client_log().warning("slow %s", "broker")
     assert [line["detail"] for line in lines] == ["slow broker"]
     assert client_log().propagate is False
+
+
+def test_a_partition_that_may_not_be_written_to_is_told_of_rather_than_its_neighbours() -> None:
+    """The client tells of all partitions of a request at once, in any order; of a kind, one line passes in 10 s."""
+    failed = 'ADDPARTS-TEST [thrd:main]: Failed to add partition "%s" [0] to transaction: Broker: %s'
+    with capture_logs() as lines:
+        client_log().error(failed, "enriched", "Operation not attempted")
+        client_log().error(failed, "dead", "Topic authorization failed")
+    assert [line["detail"] for line in lines] == [failed % ("dead", "Topic authorization failed")]

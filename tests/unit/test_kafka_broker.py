@@ -118,8 +118,9 @@ class FakeOutlet:
         self.refused: dict[tuple[int, int], KafkaError] = {}
         self.left_behind = False
         self.counted = self.has_input = True
-        self.partitions = {"out": 2, "in": 2}
+        self.partitions = {"out": 2, "in": 2, "dead": 2}
         self.written: dict[str, Result] = {}
+        self.raises: KafkaError | None = None
 
     def fill(self, written: dict[str, Result], places: Sequence[tuple[str, int]]) -> None:
         """Write what was written to a topic again."""
@@ -128,8 +129,11 @@ class FakeOutlet:
                 getattr(self.producer, f"write_to_{topic}")()
 
     def write(self, results: Sequence[Result], refused: object) -> list[Result]:
-        """Take all."""
+        """Take all, unless it is to raise."""
         del results, refused
+        if self.raises is not None:
+            error, self.raises = self.raises, None
+            raise KafkaException(error)
         return []
 
     @property
@@ -425,6 +429,56 @@ def test_a_producer_that_dies_of_a_transaction_that_was_never_begun_has_no_twin(
         with pytest.raises(AbortedError):
             scene.broker.write(RESULTS)
         scene.broker.rewind()
+
+
+DENIED = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "Failed to add partition(s)", txn_requires_abort=True)
+
+
+@pytest.mark.parametrize(
+    "ends", [{}, {"abort_transaction": KafkaError(KafkaError.INVALID_TXN_STATE, "", fatal=True)}]
+)
+def test_a_denied_topic_is_named_and_counts_as_that(ends: dict[str, KafkaError]) -> None:
+    """Also to a record that comes after, which is told that it failed; and where the producer dies of the abort."""
+    scene = Scene(ExactlyOnce)
+    state = KafkaError(KafkaError._STATE, "Unable to produce message: Local: Erroneous state")
+    for failure, told in ((DENIED, {}), (state, {"begin_transaction": DENIED})):
+        scene.broker.write(RESULTS)
+        scene.outlets[-1].written = {"out": RESULTS[0], "dead": RESULTS[0]}
+        scene.outlets[-1].raises = failure
+        scene.failures.update({**told, **ends})
+        with pytest.raises(
+            AbortedError, match=r"^topic dead or out: .*Write and Describe on the other two"
+        ) as aborted:
+            scene.broker.write(RESULTS)
+        assert aborted.value.kind is AbortKind.UNDELIVERED
+        assert scene.broker._barred == "writing dead or out"
+        scene.broker.rewind()
+
+
+@pytest.mark.parametrize(
+    "code", [KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED]
+)
+def test_what_a_worker_is_denied_is_no_fencing(code: int) -> None:
+    """An alert that tells to look for a second worker would send people the wrong way."""
+    dead = code == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+    denied = KafkaError(code, "denied", fatal=dead, txn_requires_abort=not dead)
+    scene = Scene(ExactlyOnce, send_offsets_to_transaction=denied)
+    scene.broker.write(RESULTS)
+    with pytest.raises(AbortedError, match=r"^denied \(grant ") as aborted:
+        scene.broker.checkpoint({0: 1})
+    assert aborted.value.kind is AbortKind.UNDELIVERED
+
+
+def test_offsets_that_are_denied_are_not_taken_for_records() -> None:
+    """It is the input topic that may not be read."""
+    denied = KafkaError(
+        KafkaError.TOPIC_AUTHORIZATION_FAILED, "Failed to commit offsets: in[0]", txn_requires_abort=True
+    )
+    scene = Scene(ExactlyOnce, send_offsets_to_transaction=denied)
+    scene.broker.write(RESULTS)
+    with pytest.raises(AbortedError, match=r"^Failed to commit offsets: in\[0\]") as aborted:
+        scene.broker.checkpoint({0: 1})
+    assert (aborted.value.kind, scene.broker._barred) == (AbortKind.UNDELIVERED, "committing offsets")
 
 
 def test_a_topic_that_is_gone_counts_as_that() -> None:
