@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from consumer.deadletter.headers import REPLAYS
 from consumer.pipeline.load import load
 from consumer.records.envelope import prefix
 from consumer.types import Cause, Headers, PlainEvent, Stage
-from tests.support.command import ROOT, onelane
+from tests.support.command import ROOT, on_a_terminal, onelane
 from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.flights import FLIGHTS, flight_values
 from tests.support.formats import schema_of, written
@@ -251,6 +252,19 @@ def test_what_is_likely_in_vain_is_said_before_it_is_done(open_stream: OpenStrea
     warning, deed = done.stderr.decode().splitlines()
     assert warning.startswith(f"1 of them fell out of this very pipeline ({label}): ")
     assert deed == "DEED"
+
+
+def test_a_replay_shows_how_far_it_is_on_a_terminal(open_stream: OpenStream) -> None:
+    """First looking, then at the deed, each with a share; a pipe sees none of it."""
+    stream = open_stream(partitions=1)
+    bury(stream, [letter(stream, number) for number in range(600)])
+    assert b"\x1b" not in onelane("dead-letters", "replay", stream.pipeline).stderr
+    shown = on_a_terminal("dead-letters", "replay", stream.pipeline, "--yes").decode()
+    looking, replaying = (re.findall(rf"{what}\s.*?(\d+)%", shown) for what in ("looking", "replaying"))
+    assert max(map(int, looking)) > 40
+    assert max(map(int, replaying)) > 40
+    assert shown.index("looking") < shown.index("replaying")
+    assert event_ids(read_all(stream.bootstrap, stream.input)) == list(range(600))
 
 
 def test_restart_replays_again(open_stream: OpenStream) -> None:

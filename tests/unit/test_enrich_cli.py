@@ -2,17 +2,15 @@
 
 import gzip
 import os
-import pty
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from consumer.sources import Sample, Spans, newest
 from consumer.types import Event, PlainEvent
-from tests.support.command import ROOT, onelane
+from tests.support.command import on_a_terminal, onelane
 from tests.support.flights import FLIGHTS, flight_values, flights_beside
 
 PIPELINE = FLIGHTS / "pipeline.yaml"
@@ -160,30 +158,11 @@ def test_wrong_arguments_exit_2(arguments: list[str], words: str) -> None:
     assert words in " ".join(done.stderr.decode().split())
 
 
-def on_a_terminal(*arguments: str | Path, stdout: bool = False) -> bytes:
-    """Run `onelane enrich` with stderr, and maybe stdout, on a terminal; return what that was sent."""
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "consumer", "enrich", str(PIPELINE), *map(str, arguments)]
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    out = theirs if stdout else subprocess.DEVNULL
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=theirs) as process:
-        os.close(theirs)
-        shown = b""
-        try:
-            while chunk := os.read(ours, 4096):
-                shown += chunk
-        except OSError:  # the other end is closed: how Linux says that a terminal has ended
-            pass
-        assert process.wait(30) == 0
-    os.close(ours)
-    return shown
-
-
 def test_a_bar_is_for_terminals(tmp_path: Path) -> None:
     """On one, events are counted while it goes; the tests above saw none in a pipe."""
     source = tmp_path / "events.jsonl"
     source.write_bytes(PLAIN)
-    shown = on_a_terminal("--input", source)
+    shown = on_a_terminal("enrich", PIPELINE, "--input", source)
     assert b"50 events" in shown
     assert b"100%" in shown
 
@@ -192,10 +171,11 @@ def test_a_bar_leaves_nothing_among_records_and_dead_letters(tmp_path: Path) -> 
     """Records on the terminal have it to themselves; dead letters come above the bar, each a line of its own."""
     source = tmp_path / "events.jsonl"
     source.write_bytes(PLAIN + b"{\n" + PLAIN + b"{\n")
-    both = on_a_terminal("--input", source, stdout=True)
+    both = on_a_terminal("enrich", PIPELINE, "--input", source, stdout=True)
     assert b"\x1b[" not in both.replace(b"\x1b[0m", b"")
     assert both.count(b"\n") == 103
-    letters = [line for line in on_a_terminal("--input", source).split(b"\n") if b'{"line"' in line]
+    shown = on_a_terminal("enrich", PIPELINE, "--input", source)
+    letters = [line for line in shown.split(b"\n") if b'{"line"' in line]
     assert len(letters) == 2
     for line in letters:
         before, _, letter = line.partition(b'{"line"')
