@@ -2,10 +2,16 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
+from consumer.cli import run
+from consumer.kafka.connect import Connection
 from consumer.operate.memory import OVERHEAD, Buffers, budget, cost, limit, resident
+from tests.support.flights import flights
 
 MEBIBYTE = 1024 * 1024
 
@@ -62,3 +68,21 @@ def test_the_limit_of_a_container_is_known(files: dict[str, str], most: int | No
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     assert limit((tmp_path / "max", tmp_path / "limit")) == most
+
+
+@pytest.mark.parametrize(("most", "warnings"), [(1 << 40, 0), (None, 0), (MEBIBYTE, 1)])
+def test_a_start_warns_where_the_container_has_less(
+    monkeypatch: pytest.MonkeyPatch, most: int | None, warnings: int
+) -> None:
+    """With both numbers and what can be lowered; the budget is told in any case."""
+    monkeypatch.setattr(run, "limit", lambda: most)
+    topics = SimpleNamespace(partitions={"flights": 200})
+    buffers = Buffers(consumer=40 * MEBIBYTE, events=1000, producer=64 * MEBIBYTE, records=500)
+    connection = SimpleNamespace(topics=topics, buffers=buffers)
+    with capture_logs() as lines:
+        told = run._budget(flights(), cast("Connection", connection))
+    assert told["total"] == sum(size for name, size in told.items() if name != "total") > 200 * MEBIBYTE
+    assert len(lines) == warnings
+    for line in lines:
+        assert (line["log_level"], line["limit"], line["budget"]) == ("warning", most, told["total"])
+        assert "queued.max.messages.kbytes" in line["event"]
