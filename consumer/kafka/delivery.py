@@ -12,7 +12,17 @@ from consumer.broker import AbortedError, AbortKind, Assignment
 from consumer.exits import FatalBrokerError
 from consumer.kafka.aside import Aside
 from consumer.kafka.broker import KafkaBroker
-from consumer.kafka.errors import CALL, DENIED, GONE, REBALANCED, LeftBehindError, WornOutError, explained, reason
+from consumer.kafka.errors import (
+    CALL,
+    DENIED,
+    GONE,
+    REBALANCED,
+    LeftBehindError,
+    Waiting,
+    WornOutError,
+    explained,
+    reason,
+)
 from consumer.kafka.group import Group
 from consumer.kafka.outlet import Outlet, Place
 from consumer.operate.pulse import Pulse
@@ -236,8 +246,9 @@ class AtLeastOnce(KafkaBroker):
         self._written = True
 
     def _finish(self, changed: Positions) -> bool:
-        while self._outlet.producer.flush(_FLUSH):
-            self._pulse.waits("deliveries")
+        waiting = Waiting("deliveries", self._pulse)
+        while left := self._outlet.producer.flush(_FLUSH):
+            waiting.tell(f"{left} records are not delivered yet")
         self._pulse.answered()
         if self._outlet.failure is not None:
             raise KafkaException(self._outlet.failure)

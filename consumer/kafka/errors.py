@@ -111,7 +111,7 @@ class Patience:
             WornOutError: it was called again for ``limit`` seconds.
             LeftBehindError: it was made aside, and has not returned.
         """
-        waiting = _Waiting(what, self.wait)
+        waiting = Waiting(what, self.wait)
         while True:
             try:
                 answer = call() if aside is None else aside.run(call, waiting.tell)
@@ -132,7 +132,7 @@ class Patience:
                 return answer
 
 
-class _Waiting:
+class Waiting:
     """Tells of a wait that is on purpose: at once, and each ten seconds or so."""
 
     def __init__(self, what: str, wait: Wait) -> None:

@@ -12,6 +12,8 @@ from consumer.model.tensors import Array, Interpreter
 # One call into Kafka's client, or the start: far longer than any that came back (a frozen broker has made one take
 # 35 s), while each new try for an absent broker counts anew.
 CALL_LIMIT: Final = 300.0
+# One that takes so long waits for a broker: polls and pauses are shorter.
+_HELD_UP: Final = 6.0
 
 
 class Doing(StrEnum):
@@ -105,11 +107,22 @@ class Pulse:
     @property
     def waiting(self) -> tuple[str, float] | None:
         """What the worker has waited for longest from the brokers, and for how many seconds."""
-        waits = [*self._lacking.items(), *([self._waiting] if self._waiting is not None else [])]
-        if not waits:
-            return None
-        what, since = min(waits, key=itemgetter(1))
-        return what, self._clock() - since
+        now, waiting = self._clock(), self._waiting
+        waits = [(what, now - since) for what, since in self._lacking.items()]
+        if waiting is not None:
+            waits.append((waiting[0], now - waiting[1]))
+        if (seconds := self.held_up) is not None:
+            waits.append(("a call to return", seconds))
+        return max(waits, key=itemgetter(1), default=None)
+
+    @property
+    def held_up(self) -> float | None:
+        """For how many seconds one call into Kafka's client has not come back, where a broker must be the reason.
+
+        Such as a consumer's commit, which has no time-out, while the network swallows all.
+        """
+        doing, seconds = self.doing
+        return seconds if doing is Doing.BROKER and seconds > _HELD_UP else None
 
     @property
     def doing(self) -> tuple[Doing, float]:

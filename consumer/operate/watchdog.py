@@ -19,6 +19,7 @@ from typing import Final
 import structlog
 
 from consumer.exits import ExitCode
+from consumer.operate.logs import Seldom
 from consumer.operate.pulse import Pulse
 
 _log = structlog.get_logger()
@@ -50,6 +51,7 @@ class Watchdog:
         self._pulse = pulse
         self._beat = beat
         self._stuck_since: float | None = None
+        self._seldom = Seldom()
         self._stopping = threading.Event()
         self._code = ExitCode.FORCED
         self._deadline = _NEVER
@@ -86,7 +88,9 @@ class Watchdog:
             self._look()
 
     def _look(self) -> None:
-        """End a process whose worker's thread has been at one thing for too long."""
+        """Tell of a call that does not return, and end a process whose thread has been at one thing for too long."""
+        if (seconds := self._pulse.held_up) is not None and self._seldom("held up"):
+            _log.warning("waiting for the broker", call="one that has not returned", seconds=round(seconds, 1))
         if not self._pulse.stuck:
             self._stuck_since = None
             return

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from structlog.testing import capture_logs
 
 from consumer.broker import AbortedError, AbortKind
 from consumer.exits import FatalBrokerError
@@ -489,6 +490,20 @@ def test_a_topic_that_is_gone_counts_as_that() -> None:
     with pytest.raises(AbortedError, match="gone") as aborted:
         scene.broker.checkpoint({0: 1, 1: 1})
     assert aborted.value.kind is AbortKind.UNDELIVERED
+
+
+def test_deliveries_that_are_waited_for_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a network that swallows all, nothing else says that the worker waits, and since when."""
+    scene = Scene(AtLeastOnce)
+    scene.broker.write(RESULTS)
+    left = iter([3, 2, 0])
+    monkeypatch.setattr(scene.outlets[-1].producer, "flush", lambda _: next(left), raising=False)
+    with capture_logs() as lines:
+        scene.broker.checkpoint({0: 1})
+    assert [(line["event"], line["call"], line["error"]) for line in lines] == [
+        ("waiting for the broker", "deliveries", "3 records are not delivered yet")
+    ]
+    assert scene.broker._pulse.waiting is None
 
 
 def test_one_wait_after_the_other_is_one_outage() -> None:

@@ -127,6 +127,18 @@ def test_a_call_to_a_broker_may_take_longer_than_an_inference() -> None:
         assert line(started) == "goes on"
 
 
+def test_a_call_that_does_not_return_is_told_of() -> None:
+    """A consumer's commit has no time-out: in a network that swallows all, nobody else could say that it waits."""
+    held_up = "import consumer.operate.pulse as module\nmodule._HELD_UP = 0.1\n"
+    waits = "with pulse.within(Doing.BROKER):\n    time.sleep(1.5)\n    print(pulse.waiting[0], flush=True)\n"
+    with process(held_up + waits, timeout=60) as started:
+        assert line(started) == "a call to return"
+        assert started.wait(20) == 0
+        (told,) = [orjson.loads(text) for text in started.stderr or ()]
+    assert (told["event"], told["call"]) == ("waiting for the broker", "one that has not returned")
+    assert told["seconds"] > 0.1
+
+
 def test_what_moves_again_in_time_goes_on() -> None:
     """A slow inference that comes back within the grace is no reason to end."""
     script = (
