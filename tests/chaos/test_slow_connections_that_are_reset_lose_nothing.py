@@ -2,10 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
+from psutil import Process
 
 from tests.support.faults import Fault
+from tests.support.scrape import scrape, total
+from tests.support.topics import wait_until
 from tests.support.toxiproxy import FarBroker
 from tests.support.work import Work
 
@@ -19,13 +23,39 @@ def test_slow_connections_that_are_reset_lose_nothing(
 ) -> None:
     """Requests whose answers are lost are asked again, and count once."""
     times = rounds(6)
+    spent = [_checkpoints(work) for work in far_works]
     far.network.delay(300)
+    lost = [0 for _ in far_works]
     for _ in range(times):
         time.sleep(1)  # some requests go well in between
-        far.network.reset()
+        before = [wait_until(partial(_connections, work, far), 30, work.worker.tail) for work in far_works]
+        with far.network.resetting():
+            for place, work in enumerate(far_works):
+                gone = partial(_gone, before[place], work, far)
+                lost[place] += wait_until(gone, 30, f"no connection is lost:\n{work.worker.tail()}")
     for work in far_works:
         work.wait_for_more()
+    slow = [_checkpoints(work) for work in far_works]
     far.network.heal()
-    for work in far_works:
-        survived(work.end("300 ms of latency, connections reset", times))
+    for work, (seconds, count), (until, last), connections in zip(far_works, spent, slow, lost, strict=True):
+        assert until - seconds > 0.25 * (last - count) > 0, "the network is not slow"
+        note = f"{connections} connections lost; a checkpoint took {(until - seconds) / (last - count):.1f} s"
+        survived(work.end("300 ms of latency, connections reset", times, note))
         work.worker.stop()
+
+
+def _checkpoints(work: Work) -> tuple[float, float]:
+    """How many seconds a worker has spent in checkpoints, and how many it has made."""
+    found = scrape(work.worker.http)
+    return total(found, "onelane_checkpoint_seconds_sum"), total(found, "onelane_checkpoint_seconds_count")
+
+
+def _connections(work: Work, far: FarBroker) -> set[int]:
+    """The worker's own ports of its connections to the broker."""
+    connections = Process(work.worker.pid).net_connections("tcp")
+    return {one.laddr.port for one in connections if one.raddr[1:] == (far.network.port,)}
+
+
+def _gone(before: set[int], work: Work, far: FarBroker) -> int:
+    """How many of these connections are no more."""
+    return len(before - _connections(work, far))

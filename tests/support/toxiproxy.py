@@ -9,8 +9,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
@@ -115,10 +115,17 @@ class Toxiproxy:
         """Let each byte take so long, there and back together."""
         self._add("latency", "downstream", latency=milliseconds)
 
-    def reset(self) -> None:
-        """Reset each connection at its next byte, once."""
+    @contextmanager
+    def resetting(self) -> Iterator[None]:
+        """Reset each connection at its next byte, new ones too, for as long as the with statement lasts.
+
+        Taken away at once it resets nothing: no byte has come by then.
+        """
         self._add("reset_peer", "downstream", timeout=0)
-        self._ask("DELETE", "/proxies/kafka/toxics/reset_peer_downstream")
+        try:
+            yield
+        finally:
+            self._ask("DELETE", "/proxies/kafka/toxics/reset_peer_downstream")
 
     def heal(self) -> None:
         """Let everything through again; connections that lost bytes are closed."""
