@@ -6,12 +6,14 @@ idle for longer than anything lasts.
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import get_args
 
 import pytest
 
 from tests.support.faults import Fault
 from tests.support.fixtures import OpenStream, StartWorker
+from tests.support.probing import Asking
 from tests.support.stream import Protocol
 from tests.support.toxiproxy import BOTH, FarBroker
 from tests.support.verify import verify, wait_until_caught_up
@@ -40,10 +42,14 @@ def test_an_idle_worker_lives_through_a_cut_network(
         wait_until_caught_up(stream)
         workers[protocol].wait_until_assigned(3)
     cut = seconds(CUT, 75)
-    far.network.swallow(*BOTH)
-    time.sleep(cut)  # how long it is cut is what is tested
-    for stream in streams.values():
-        stream.feed(range(EVENTS // 2, EVENTS))
+    with ExitStack() as stack:
+        probes = [stack.enter_context(Asking(worker)) for worker in workers.values()]
+        far.network.swallow(*BOTH)
+        time.sleep(cut)  # how long it is cut is what is tested
+        for stream in streams.values():
+            stream.feed(range(EVENTS // 2, EVENTS))
+    for asking in probes:
+        assert {status for _, status in asking.answers} == {200}, asking.answers
     far.network.heal()
     healed = time.monotonic()
     for protocol, stream in streams.items():
