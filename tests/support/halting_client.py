@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import confluent_kafka
+from confluent_kafka.admin import AdminClient
 
 WHERE, NUMBER, SIDE = os.environ["HALT_AT"].split(":")
 UNTIL = Path(os.environ["HALT_UNTIL"])
@@ -25,9 +26,8 @@ def _halt() -> None:
         time.sleep(0.005)
 
 
-def _halting(client: type) -> type:
-    """A client that halts at a call."""
-    call: Callable[..., Any] = getattr(client, METHOD)
+def _halting(call: Callable[..., Any]) -> Callable[..., Any]:
+    """A call at which a client halts."""
     numbers = count(1)
 
     def halting(self: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the client takes
@@ -39,11 +39,19 @@ def _halting(client: type) -> type:
             _halt()
         return answer
 
-    return type(CLIENT, (client,), {METHOD: halting})
+    return halting
 
 
-# Before anything of ours imports them by name.
-setattr(confluent_kafka, CLIENT, _halting(getattr(confluent_kafka, CLIENT)))
+def _replace() -> None:
+    """Before anything of ours imports them by name."""
+    if CLIENT == "AdminClient":  # which asks for itself by its name
+        setattr(AdminClient, METHOD, _halting(getattr(AdminClient, METHOD)))
+        return
+    client = getattr(confluent_kafka, CLIENT)  # written in C: can't be changed
+    setattr(confluent_kafka, CLIENT, type(CLIENT, (client,), {METHOD: _halting(getattr(client, METHOD))}))
+
+
+_replace()
 
 if __name__ == "__main__":
     from consumer.cli import main
