@@ -309,6 +309,9 @@ class KafkaBroker(ABC):
             if kind is not AbortKind.UNDELIVERED or reason(end).code() not in _NO_TWIN:
                 kind = AbortKind.FENCED if _dead(end) and not self._outlet.cut_off else AbortKind.CUT_OFF
             self._renew(end)
+        elif kind is AbortKind.REFUSED:
+            # By our own client, whose limit is that of its making: the next one asks what topics take by now.
+            self._replace(careful=self._outlet.careful)
         return AbortedError(why, culprits, kind)
 
     def _is_barred(self, what: str | None) -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -721,6 +722,20 @@ def test_a_refusal_is_not_forgotten_where_the_abort_kills_the_producer() -> None
         assert scene.outlets[-1].careful
         scene.broker.rewind()
     assert scene.broker._refused.keys() == {(0, 0), (0, 1), (0, 2)}
+
+
+@pytest.mark.parametrize("kind", [ExactlyOnce, AtLeastOnce])
+def test_what_the_client_refuses_is_tried_by_one_that_knows_what_topics_take_by_then(
+    monkeypatch: pytest.MonkeyPatch, kind: type[KafkaBroker]
+) -> None:
+    """Its own limit is that of its making: without another one, a partition was held after its topic was mended."""
+    scene = Scene(kind)
+    too_large = AbortedError("too large", [1], AbortKind.REFUSED)
+    monkeypatch.setattr(scene.outlets[0], "write", Mock(side_effect=too_large))
+    with pytest.raises(AbortedError) as caught:
+        scene.broker.write(RESULTS)
+    assert (caught.value.kind, caught.value.culprits) == (AbortKind.REFUSED, frozenset({1}))
+    assert [outlet.careful for outlet in scene.outlets] == [False, False]
 
 
 def test_a_producer_that_is_dead_for_good_is_replaced_whichever_way_it_says_so() -> None:
