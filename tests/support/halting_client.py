@@ -1,23 +1,24 @@
-"""Stands in for `python -m consumer` with clients of Kafka that halt right before or after one of their calls.
+"""Stands in for `python -m consumer` with a class that halts right before or after one of its calls.
 
-HALT_AT names the call, which one of its kind, and the side, such as `Producer.commit_transaction:3:before`. The
-worker then says "halted" in its log, and goes on once the file HALT_UNTIL is there.
+HALT_AT names the call, which one of its kind, and the side, such as `Producer.commit_transaction:3:before`; a class
+that is none of confluent_kafka's has its module in front. Calls count once the file HALT_FROM is there, or from the
+start. The worker then says "halted" in its log, and goes on once the file HALT_UNTIL is there.
 """
 
 import os
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-import confluent_kafka
-from confluent_kafka.admin import AdminClient
-
 WHERE, NUMBER, SIDE = os.environ["HALT_AT"].split(":")
+FROM = os.environ.get("HALT_FROM")
 UNTIL = Path(os.environ["HALT_UNTIL"])
-CLIENT, _, METHOD = WHERE.partition(".")
+PLACE, _, METHOD = WHERE.rpartition(".")
+MODULE, _, CLASS = PLACE.rpartition(".")
 
 
 def _halt() -> None:
@@ -27,11 +28,12 @@ def _halt() -> None:
 
 
 def _halting(call: Callable[..., Any]) -> Callable[..., Any]:
-    """A call at which a client halts."""
+    """A call that halts."""
     numbers = count(1)
 
-    def halting(self: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the client takes
-        here = next(numbers) == int(NUMBER)
+    def halting(self: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever it takes
+        counts = FROM is None or Path(FROM).exists()
+        here = counts and next(numbers) == int(NUMBER)
         if here and SIDE == "before":
             _halt()
         answer = call(self, *arguments, **options)
@@ -43,12 +45,14 @@ def _halting(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _replace() -> None:
-    """Before anything of ours imports them by name."""
-    if CLIENT == "AdminClient":  # which asks for itself by its name
-        setattr(AdminClient, METHOD, _halting(getattr(AdminClient, METHOD)))
-        return
-    client = getattr(confluent_kafka, CLIENT)  # written in C: can't be changed
-    setattr(confluent_kafka, CLIENT, type(CLIENT, (client,), {METHOD: _halting(getattr(client, METHOD))}))
+    """Before anything of ours imports it by name."""
+    module = import_module(MODULE or ("confluent_kafka.admin" if CLASS == "AdminClient" else "confluent_kafka"))
+    whole = getattr(module, CLASS)
+    halting = _halting(getattr(whole, METHOD))
+    try:
+        setattr(whole, METHOD, halting)
+    except TypeError:  # written in C: can't be changed
+        setattr(module, CLASS, type(CLASS, (whole,), {METHOD: halting}))
 
 
 _replace()
