@@ -255,6 +255,19 @@ def test_a_range_beyond_what_the_model_takes_is_found_at_the_start(
         assembled(tmp_path, engine, name, {tensor: [column | {"range": [0, 9]}]}, outputs)
 
 
+def test_what_an_interpreter_takes_is_measured_of_a_model_that_fails_on_some_rows(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Of as many rows as fill a batch, one made it fail: a worker ended so at its start, with a bug."""
+    column = {"field": "a", "kind": "number", "range": [-300, 300]}
+    assembly = assembled(
+        tmp_path, engine, "bad_divisor", {"x": [column]}, {"y": number("y", 0)}, rows=2048, wait="1ms"
+    )
+    whole = msgspec.structs.replace(assembly.verdict, rows=2048)
+    assert any((row == 0).all() for row in assembly.plan.samples(2048)["x"])
+    assert msgspec.structs.replace(assembly, verdict=whole).interpreter_bytes() >= 0
+
+
 def test_rows_that_would_not_fit_into_a_batch_are_never_tried(engine: Engine, tmp_path: Path) -> None:
     """A batch of at most 60 bytes holds five rows of twelve; what closes such batches is called bytes."""
     assembly = assembled(tmp_path, engine, "dense", {"x": THREE}, {"y": number("y", 0)}, bytes="60B")
