@@ -24,6 +24,8 @@ _log = structlog.get_logger()
 _FENCED_AGAIN: Final = 60.0
 
 _LACKING: Final = GONE | DENIED.keys()
+TWIN: Final = "if it was fenced, another worker runs under the same --instance name"
+
 _NO_TWIN: Final = {*DENIED, KafkaError.INVALID_TXN_STATE}
 
 _NOT_REWOUND: Final = "what was undone has not been rewound yet"
@@ -342,10 +344,7 @@ class KafkaBroker(ABC):
         excused = why.code() in _NO_TWIN or self._outlet.cut_off or self._may_have_timed_out()
         if _dead(gone) and not excused:
             if now - self._renewed_at < _FENCED_AGAIN:
-                raise FatalBrokerError(
-                    "the producer died twice within a minute; if it was fenced, another worker runs under the same "
-                    f"--instance name: {why.str()}"
-                )
+                raise FatalBrokerError(f"the producer died twice within a minute; {TWIN}: {why.str()}")
             self._renewed_at = now
         _log.warning("the producer is replaced", error=explained(why), code=why.name())
         self._replace(careful=self._outlet.refusal or self._outlet.careful)

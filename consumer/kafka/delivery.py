@@ -11,10 +11,11 @@ from confluent_kafka import KafkaError, KafkaException
 from consumer.broker import AbortedError, AbortKind, Assignment
 from consumer.exits import FatalBrokerError
 from consumer.kafka.aside import Aside
-from consumer.kafka.broker import KafkaBroker
+from consumer.kafka.broker import TWIN, KafkaBroker
 from consumer.kafka.errors import (
     CALL,
     DENIED,
+    FENCED,
     GONE,
     REBALANCED,
     LeftBehindError,
@@ -102,7 +103,8 @@ class ExactlyOnce(KafkaBroker):
                 outlet.serve()  # whether it was cut off
                 passes = isinstance(error, WornOutError) or why.code() in DENIED or outlet.cut_off
                 if not passes or not self._joined:
-                    raise FatalBrokerError(f"no transactions: {explained(why)}") from error
+                    twin = f"; {TWIN}" if why.code() in FENCED else ""
+                    raise FatalBrokerError(f"no transactions: {explained(why)}{twin}") from error
                 if self._seldom(f"no transactions: {why.name()}"):
                     _log.warning("no transactions yet", error=explained(why))
                 outlet.close()

@@ -51,6 +51,15 @@ DENIED: Final = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "IdempotentWrite on the cluster",
 }
 
+# Another producer with the same transactional id has begun, or the coordinator has ended this one's transaction.
+FENCED: Final = frozenset(
+    {
+        KafkaError._FENCED,  # noqa: SLF001
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+    }
+)
+
 # The topic is not there, or this client may not know it: until somebody makes it or grants it.
 GONE: Final = frozenset(
     {

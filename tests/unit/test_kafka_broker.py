@@ -165,10 +165,10 @@ class FakeOutlet:
 class Scene:
     """A broker with its players."""
 
-    def __init__(self, kind: type[KafkaBroker], **failures: KafkaError) -> None:
+    def __init__(self, kind: type[KafkaBroker], started: KafkaError | None = None, **failures: KafkaError) -> None:
         self.group = FakeGroup()
         self.calls: list[str] = []
-        self.failures: dict[str, KafkaError] = {}
+        self.failures = {} if started is None else {"init_transactions": started}
         self.outlets: list[FakeOutlet] = []
         self.cut_off = False
         self.has_input = True
@@ -619,6 +619,26 @@ def test_what_can_be_aborted_is(call: str) -> None:
     assert scene.calls[-1] == "abort_transaction"
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.FENCED_MEMBER_EPOCH,
+        KafkaError.STALE_MEMBER_EPOCH,
+    ],
+)
+def test_a_group_that_has_gone_on_is_sent_no_offsets(code: int) -> None:
+    """The transaction is aborted and its reason told; the producer, which is nobody's twin, is kept."""
+    why = KafkaError(code, "the group has gone on", txn_requires_abort=True)
+    scene = Scene(ExactlyOnce, send_offsets_to_transaction=why)
+    scene.broker.write(RESULTS)
+    with pytest.raises(AbortedError, match="the group has gone on") as caught:
+        scene.broker.checkpoint({0: 1})
+    assert (caught.value.kind, scene.calls[-1]) == (AbortKind.OTHER, "abort_transaction")
+    assert (len(scene.outlets), scene.group.commits) == (1, [])
+
+
 def test_invariant_1_nothing_is_committed_between_an_abort_and_the_rewind() -> None:
     """A second revocation in the poll of the first must not commit positions whose results are undone."""
     scene = Scene(ExactlyOnce, commit_transaction=ABORTABLE)
@@ -707,6 +727,12 @@ def test_a_producer_that_is_fenced_before_it_begins_has_a_twin(monkeypatch: pyte
     scene.failures["begin_transaction"] = FENCED
     with pytest.raises(FatalBrokerError, match="twice within a minute"):
         scene.broker.write(RESULTS)
+
+
+def test_one_that_is_fenced_as_it_gets_transactions_is_told_of_the_name() -> None:
+    """Two that start at once fence each other there."""
+    with pytest.raises(FatalBrokerError, match=r"no transactions: .*under the same --instance name"):
+        Scene(ExactlyOnce, started=FENCED)
 
 
 def test_a_refusal_is_not_forgotten_where_the_abort_kills_the_producer() -> None:
