@@ -34,7 +34,7 @@ def offsets(stream: Stream) -> dict[int, int | None]:
     ("protocol", "delivery"),
     [("classic", "exactly_once"), ("consumer", "exactly_once"), ("classic", "at_least_once")],
 )
-def test_too_many_dead_letters_hold_their_partition(
+def test_too_many_dead_letters_hold_their_partition_where_arroyo_drops_what_follows(
     open_stream: OpenStream, start_worker: StartWorker, protocol: Protocol, delivery: str
 ) -> None:
     """At exactly the limit, through a kill and a rebalance, until the mapping is mended; nothing is dropped."""
