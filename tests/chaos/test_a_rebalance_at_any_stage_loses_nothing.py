@@ -15,7 +15,7 @@ from tests.support.abreast import side_by_side
 from tests.support.faults import Fault
 from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.stream import Protocol, Stream, value
-from tests.support.topics import REQUEST_TIMEOUT, NewRecord, admin_client, produce, wait_until
+from tests.support.topics import NewRecord, members, produce, wait_until
 from tests.support.verify import Outcome, verify, wait_until_caught_up
 from tests.support.work import Delivery
 from tests.support.worker import Worker
@@ -204,7 +204,7 @@ def _rebalance(
         others.pop().stop()
     enter.touch()
     there = len(stages) + len(others)
-    wait_until(lambda: _members(stream) == there, LIMIT, f"the group has not {there} members")
+    wait_until(lambda: members(stream.bootstrap, stream.name) == there, LIMIT, f"the group has not {there} members")
     go_on.touch()
 
     for worker in draining:
@@ -216,10 +216,3 @@ def _rebalance(
     for worker in (*staying, *others):
         worker.wait()
     return feed.total, verify(stream, range(feed.total))
-
-
-def _members(stream: Stream) -> int:
-    """How many members the coordinator knows."""
-    with admin_client(stream.bootstrap) as admin:
-        answers = admin.describe_consumer_groups([stream.name], request_timeout=REQUEST_TIMEOUT)
-        return len(answers[stream.name].result().members)

@@ -307,6 +307,13 @@ def _committed(consumer: Consumer, wanted: list[TopicPartition]) -> list[TopicPa
     return found
 
 
+def members(bootstrap: str, group: str) -> int:
+    """How many members of a group its coordinator knows."""
+    with admin_client(bootstrap) as admin:
+        answers = admin.describe_consumer_groups([group], request_timeout=REQUEST_TIMEOUT)
+        return len(answers[group].result().members)
+
+
 def lag(bootstrap: str, group: str, topic: str) -> int:
     """How many offsets lie between what the group committed and the last stable offsets, over all partitions.
 
