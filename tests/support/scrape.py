@@ -38,9 +38,9 @@ def ask(address: str, path: str, method: str = "GET", timeout: float = 10.0) -> 
         connection.close()
 
 
-def status(address: str) -> Mapping[str, Any]:
+def status(address: str, timeout: float = 10.0) -> Mapping[str, Any]:
     """The body of /live."""
-    body: Mapping[str, Any] = json.loads(ask(address, "/live").body)
+    body: Mapping[str, Any] = json.loads(ask(address, "/live", timeout=timeout).body)
     return body
 
 
