@@ -73,7 +73,7 @@ def enrich(kafka: KafkaBroker, run: Run, partitions: int, folder: Path) -> Seen:
         code = process.wait(PATIENCE)
     finally:
         process.kill()
-    there = count(kafka.bootstrap, run.target, run.events)
+    there = count(kafka.bootstrap, run.target, run.events, partitions)
     if code or there != run.events:
         raise SystemExit(f"{run.target}: code {code}, {there} of {run.events} records")
     return seen

@@ -25,7 +25,7 @@ from typing import Any, Final
 import msgspec
 import orjson
 import psutil
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from bench.environments import environment
 from bench.events import events
@@ -212,7 +212,14 @@ def _job(job: str, count: int, rounds: int, wanted: list[str] | None) -> list[Ta
 
 def _have_internal_topics(bootstrap: str) -> None:
     """Have the broker make those of groups and transactions, which would be part of the first way's start."""
-    Consumer({"bootstrap.servers": bootstrap, "group.id": "first"}).committed([TopicPartition(SOURCE, 0)], _PATIENCE)
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "first"})
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        with suppress(KafkaException):  # while the coordinator loads what it has just made
+            consumer.committed([TopicPartition(SOURCE, 0)], _PATIENCE)
+            break
+        time.sleep(_LOOK)
+    consumer.close()
     Producer({"bootstrap.servers": bootstrap, "transactional.id": "first"}).init_transactions(_PATIENCE)
 
 

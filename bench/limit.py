@@ -125,7 +125,7 @@ def checked(
     return Measured(1e6 * seen[0] / events, events / seen[1])
 
 
-def count(bootstrap: str, topic: str, expected: int) -> int:
+def count(bootstrap: str, topic: str, expected: int, partitions: int = PARTITIONS) -> int:
     """Return how many committed records a topic has; reads until it has seen enough, or nothing for a while."""
     consumer = Consumer(
         {
@@ -135,7 +135,7 @@ def count(bootstrap: str, topic: str, expected: int) -> int:
             "enable.auto.commit": False,
         }
     )
-    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(PARTITIONS)])
+    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(partitions)])
     found = 0
     quiet_until = time.monotonic() + 10
     while time.monotonic() < quiet_until and found <= expected:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.support.apicurio import Apicurio
@@ -33,6 +34,13 @@ def registry() -> Iterator[Apicurio]:
     """One schema registry for the whole session, started by the first test that asks for it; topics are unique."""
     with Apicurio() as registry:
         yield registry
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Undo what a command that was run in this process chose for its logs: another test may want to see more."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -31,6 +31,12 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(_LONG), append=False)
 
 
+@pytest.fixture(autouse=True)
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let workers run at their own speed: to measure their lines is as much work again, and other tests do it."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
 @pytest.fixture
 def rounds() -> Callable[[int], int]:
     """How often a fault comes: `rounds(3)` is 3 in the short run, ROUNDS in the long one."""

@@ -42,7 +42,7 @@ def test_a_storm_of_rebalances_loses_and_doubles_nothing(
         for protocol, model, delivery in SHORT
     ]
     for cells in (SHORT, crossed) if rounds(0) else (SHORT,):
-        _storms(open_stream, start_worker, cells, rounds(6), survived)
+        _storms(open_stream, start_worker, cells, rounds(4), survived)
 
 
 def _storms(

@@ -11,8 +11,8 @@ from tests.support.stream import Feeder, Protocol
 from tests.support.verify import verify, wait_until_caught_up
 from tests.support.worker import Worker
 
-ROUNDS = 3
-BACKLOG = 30_000
+ROUNDS = 2
+BACKLOG = 15_000
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
@@ -21,7 +21,7 @@ def test_a_second_worker_joins_and_leaves(
 ) -> None:
     """Partitions move, also while there is a backlog, and events don't get lost on the way."""
     stream = open_stream(partitions=6, protocol=protocol)
-    with Feeder(stream, rate=1500, backlog=BACKLOG) as feeder:
+    with Feeder(stream, rate=1000, backlog=BACKLOG) as feeder:
         first = start_worker(stream, "first")
         first.wait_until_assigned(6)
         for turn in range(1, ROUNDS + 1):

@@ -259,7 +259,12 @@ def test_a_signal_leaves_nothing_half_written(number: signal.Signals, tmp_path: 
     command = [sys.executable, "-m", "consumer", "enrich", str(PIPELINE), "--output", str(tmp_path / "out.gz")]
     command += ["--dead-letters", str(tmp_path / "dead")]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+    before = signal.signal(number, signal.SIG_DFL)  # under nohup it is ignored, and a process inherits that
+    try:
+        process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe)
+    finally:
+        signal.signal(number, before)
+    with process:
         assert process.stdin is not None
         process.stdin.write(b"\n" * 200_000)  # more than a pipe holds: it reads, and waits for an event
         process.stdin.flush()
