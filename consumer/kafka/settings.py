@@ -257,9 +257,11 @@ def _consumer_defaults(spec: Pipeline) -> dict[str, Any]:
     defaults: dict[str, Any] = {
         "client.id": "onelane",
         # librdkafka's 64 MiB, and 50 MiB from each broker, would be the worker's memory.
-        "queued.max.messages.kbytes": 32 * 1024,
+        "queued.max.messages.kbytes": 8 * 1024,
         "queued.min.messages": 100_000,
-        "fetch.max.bytes": 8 * 1024 * 1024,
+        "fetch.max.bytes": 4 * 1024 * 1024,
+        # By default it looks a second later whether a full queue has room again, and runs dry meanwhile.
+        "fetch.queue.backoff.ms": 20,
     }
     if spec.kafka.get("group.protocol") != "consumer":
         # A dead worker's partitions are taken over after this; the broker's least is 6 s unless configured.

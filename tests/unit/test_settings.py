@@ -123,8 +123,16 @@ def test_the_workers_own_settings(tmp_path: Path) -> None:
 def test_what_is_fetched_ahead_is_bounded_by_events_and_by_bytes(tmp_path: Path) -> None:
     """Of small events as many as are allowed, of large ones what fits; and the last answer to a fetch."""
     made = client_settings(spec(tmp_path, "fetch.max.bytes: 1000000"), "pod-1", None)
-    assert fetched_ahead(made, 100.0) == 100_000 + 10_000
-    assert fetched_ahead(made, 10_000.0) == pytest.approx(32 * 1024 * 1024 / 10_000 + 100)
+    assert fetched_ahead(made, 50.0) == 100_000 + 20_000
+    assert fetched_ahead(made, 10_000.0) == pytest.approx(8 * 1024 * 1024 / 10_000 + 100)
+
+
+def test_a_short_queue_does_not_run_dry(tmp_path: Path) -> None:
+    """What is fetched ahead lasts for some 100 ms at full speed; librdkafka would look for room once a second."""
+    consumer = clients(tmp_path)["consumer"]
+    assert consumer["queued.max.messages.kbytes"] <= 8 * 1024
+    assert consumer["fetch.queue.backoff.ms"] <= 50
+    assert clients(tmp_path, "fetch.queue.backoff.ms: 7")["consumer"]["fetch.queue.backoff.ms"] == 7
 
 
 def test_a_kip_848_group_has_neither_strategy_nor_session(tmp_path: Path) -> None:
