@@ -20,6 +20,13 @@ HALF_AN_HOUR = 1800
 EVENTS = 5
 
 
+def set_clock(jump: Path, seconds: int) -> None:
+    """Have the worker's clock be off by so much from one look to the next, at none of which the file is empty."""
+    new = jump.with_suffix(".new")
+    new.write_text(str(seconds))
+    new.replace(jump)
+
+
 @pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
 def test_a_clock_that_jumps_times_nothing(
     open_stream: OpenStream, start_worker: StartWorker, tmp_path: Path, delivery: str
@@ -28,14 +35,14 @@ def test_a_clock_that_jumps_times_nothing(
     long = {"batch": {"time": "1s"}, "kafka": {"transaction.timeout.ms": 10_000}}
     stream = open_stream({"delivery": delivery, **long}, partitions=1)
     jump = tmp_path / "jump"
-    jump.write_text("0")
+    set_clock(jump, 0)
     worker = start_worker(stream, module="tests.support.jumping_clock", environment={"JUMP": str(jump)})
     worker.wait_until_assigned(1)
     wait_until(lambda: ask(worker.http, "/ready").status == 200, 30, worker.tail)
     at_first, done = started(worker), 0
     with Asking(worker) as asking:
         for seconds in (0, HALF_AN_HOUR, -HALF_AN_HOUR):
-            jump.write_text(str(seconds))
+            set_clock(jump, seconds)
             stream.feed(range(done, done + EVENTS))
             done += EVENTS
             wait_until(lambda: len(read_all(stream.bootstrap, stream.output)) == done, 60, worker.tail)  # noqa: B023
