@@ -19,6 +19,8 @@ from tests.support.work import Delivery
 from tests.support.worker import Worker
 
 PARTITIONS = 6
+# Troubles in which each kind comes.
+EACH = 3
 CHANGES = {"checkpoint": "300ms", "batch": {"wait": "100ms", "time": "500ms"}}
 # Seconds an inference, by the name of the stream.
 MODELS = {"fast": "0", "slow": "0.1"}
@@ -42,7 +44,7 @@ def test_a_storm_of_rebalances_loses_and_doubles_nothing(
         for protocol, model, delivery in SHORT
     ]
     for cells in (SHORT, crossed) if rounds(0) else (SHORT,):
-        _storms(open_stream, start_worker, cells, rounds(4), survived)
+        _storms(open_stream, start_worker, cells, max(EACH, rounds(4)), survived)
 
 
 def _storms(
