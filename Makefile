@@ -27,7 +27,7 @@ test-tflite-runtime: $(VENV_TFLITE)/.dev  ## The engine tests on tflite-runtime,
 chaos: $(VENV)/.dev jars toxiproxy  ## Faults, each ROUNDS times (100): hours; `make test` has the short version
 	@ROUNDS=$${ROUNDS:-100} $(VENV)/bin/python -m pytest tests/chaos $(PYTEST_ARGS)
 
-chaos-short: $(VENV)/.dev jars toxiproxy  ## The same faults a few times each, as in `make test`: under six minutes
+chaos-short: $(VENV)/.dev jars toxiproxy  ## The same faults a few times each, as in `make test`: some six minutes
 	@$(VENV)/bin/python -m pytest tests/chaos -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 SECONDS ?= 1800
