@@ -138,7 +138,7 @@ class KafkaBroker(ABC):
             except (KafkaException, AbortedError) as failure:
                 raise self._undo(failure) from failure
             self._written = False
-            self._is_barred(None)
+            self._tell_barred(None)
         else:
             done = not changed or self._commit_alone(changed)
         if not done:
@@ -246,7 +246,7 @@ class KafkaBroker(ABC):
         for partition in partitions:
             self._committed.pop(partition, None)
         self._refused = {event: why for event, why in self._refused.items() if event[0] not in partitions}
-        self._is_barred(None)  # whoever has them tries, and this one again if it has others
+        self._tell_barred(None)  # whoever has them tries, and this one again if it has others
 
     # What differs.
 
@@ -296,7 +296,7 @@ class KafkaBroker(ABC):
         if any(reason(one).code() in _LACKING for one in told):
             kind = AbortKind.UNDELIVERED
         if barred is not None:
-            self._is_barred(barred)
+            self._tell_barred(barred)
         gone = next(filter(_useless, told), None)
         killed = self._discard_all() if gone is None else None
         if self._outlet.refusal:
@@ -316,7 +316,7 @@ class KafkaBroker(ABC):
             self._replace(careful=self._outlet.careful)
         return AbortedError(why, culprits, kind)
 
-    def _is_barred(self, what: str | None) -> None:
+    def _tell_barred(self, what: str | None) -> None:
         """Show that a topic can't be written to until somebody makes or grants it, or that there is none such."""
         if self._barred is not None and self._barred != what:
             self._pulse.has(self._barred)

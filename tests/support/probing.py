@@ -2,6 +2,7 @@
 
 import json
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from http.client import HTTPException
@@ -53,19 +54,12 @@ def _statuses(row: Row, live: int, ready: int) -> list[tuple[str, int, bool]]:
     return [("/live", live, str(live) != row.live), ("/ready", ready, str(ready) != row.ready)]
 
 
-class Progress:
-    """Watches workers that have work: how long one says that it is ready and makes nothing durable.
-
-    Attributes:
-        silence: the longest time of that, in seconds, of any of them. One without partitions is a spare, as long as
-            another has them.
-    """
+class _Beside(ABC):
+    """Looks at workers from a thread of its own, for as long as the with statement lasts."""
 
     def __init__(self) -> None:
         self._stopping = Event()
-        self._thread = Thread(target=self._run, name="progress")
-        self._since: dict[Worker, float] = {}
-        self.silence = 0.0
+        self._thread = Thread(target=self._run, name=type(self).__name__.lower())
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -79,6 +73,24 @@ class Progress:
     ) -> None:
         self._stopping.set()
         self._thread.join(60)
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Look until it is to stop."""
+
+
+class Progress(_Beside):
+    """Watches workers that have work: how long one says that it is ready and makes nothing durable.
+
+    Attributes:
+        silence: the longest time of that, in seconds, of any of them. One without partitions is a spare, as long as
+            another has them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._since: dict[Worker, float] = {}
+        self.silence = 0.0
 
     def watch(self, worker: Worker) -> Worker:
         """Watch another one."""
@@ -107,7 +119,7 @@ def _status_of(worker: Worker) -> Mapping[str, Any] | None:
         return None
 
 
-class Asking:
+class Asking(_Beside):
     """Asks both probes of a worker over and over, from a thread, and counts the answers.
 
     Args:
@@ -115,23 +127,9 @@ class Asking:
     """
 
     def __init__(self, worker: Worker) -> None:
+        super().__init__()
         self._address = worker.http
-        self._stopping = Event()
-        self._thread = Thread(target=self._run, name="asking")
         self.answers: Counter[tuple[str, object]] = Counter()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stopping.set()
-        self._thread.join(60)
 
     def _run(self) -> None:
         while not self._stopping.wait(_INTERVAL):
