@@ -57,6 +57,10 @@ class Group:
         self._went: set[int] = set()
         # Held partitions, each with what is committed beside its offset.
         self._notes: dict[int, str] = {}
+        # Partitions whose offset is gone: the client reads no more of them, and seeks in none. Why is kept till the
+        # next poll: what came of them before is taken in first, for it can't be read again.
+        self._given_up: set[int] = set()
+        self._to_stop: dict[int, str] = {}
 
     def join(self, assignment: Assignment) -> None:
         """Subscribe; the assignment is told of partitions from within ``poll``."""
@@ -84,15 +88,15 @@ class Group:
         self._membership.trouble.look(self._consumer)
         if self._unresolved and time.monotonic() >= self._ask_at:
             self._resolve([next(iter(self._unresolved))])  # one at a time: one that is pending holds up no other
+        while self._to_stop:
+            self._stop(*self._to_stop.popitem())
         messages = self._take(until, limit)
-        errors = any(map(Message.error, messages))
-        if errors:  # before anything is raised: what a consumer died of is told once
+        if any(map(Message.error, messages)):  # before anything is raised: each is told once
             self._membership.death = next(filter(_is_fatal, map(Message.error, messages)), self._membership.death)
+            messages = [m for m in messages if self._is_event(m)]
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
-        if errors:
-            messages = [m for m in messages if self._is_event(m)]
         if self._went:
             messages = self._still_ours(messages)
         if messages:
@@ -194,6 +198,11 @@ class Group:
 
     def _seek(self, place: TopicPartition, settled: float) -> None:
         """Seek; librdkafka begins to fetch from a new partition a while later, and refuses to until then."""
+        if place.partition in self._given_up:  # anew, then; whether it is paused outlives that
+            self._forget_gone(place.partition)
+            self._consumer.incremental_unassign([place])
+            self._consumer.incremental_assign([place])
+            return None
         while True:
             try:
                 return self._consumer.seek(place)
@@ -316,6 +325,7 @@ class Group:
             self._positions.pop(partition, None)
             self._came.pop(partition, None)
             self._notes.pop(partition, None)
+            self._forget_gone(partition)
         self._tell_unresolved()
         self._consumer.incremental_unassign(ours)
 
@@ -345,10 +355,16 @@ class Group:
             return True
         partition = message.partition()
         if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:  # noqa: SLF001
-            self._stop(partition, f"its committed offset is gone from the broker: {error.str()}")
+            if partition in self._positions:  # and did not go meanwhile
+                self._given_up.add(partition)
+                self._to_stop[partition] = f"its committed offset is gone from the broker: {error.str()}"
         else:
             self._membership.trouble.from_message(message, error)
         return False
+
+    def _forget_gone(self, partition: int) -> None:
+        self._given_up.discard(partition)
+        self._to_stop.pop(partition, None)
 
     def _stop(self, partition: int, why: str) -> None:
         """Read no more of a partition, which only a person can mend."""

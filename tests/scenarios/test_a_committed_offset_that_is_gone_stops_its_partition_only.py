@@ -7,8 +7,8 @@ from confluent_kafka import TopicPartition
 
 from tests.support.fixtures import OpenStream, StartWorker
 from tests.support.probing import wait_until_shown
-from tests.support.stream import Stream, record
-from tests.support.topics import admin_client, committed, produce, read_all, wait_until
+from tests.support.stream import Stream, record, value
+from tests.support.topics import NewRecord, admin_client, committed, produce, read_all, wait_until
 from tests.support.verify import event_ids, wait_until_caught_up
 
 
@@ -28,6 +28,9 @@ def test_a_committed_offset_that_is_gone_stops_its_partition_only(
     assert (line["partition"], line["offset"]) == (1, 10)
     assert line["why"].startswith("its committed offset is gone from the broker")
     wait_until_shown(worker, "offset gone")
+    stream.broker.set_topic_config(stream.output, cleanup_policy="compact")
+    produce(stream.bootstrap, stream.input, [NewRecord(value=value(90), partition=0)])
+    worker.wait_for("rewound to the last checkpoint")
     _feed(stream, 60, 90)
     served = {number for number in range(90) if number % 3 != 1}
     wait_until(lambda: served <= set(event_ids(read_all(stream.bootstrap, stream.output))), 20, "others stopped too")

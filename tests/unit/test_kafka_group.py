@@ -109,8 +109,8 @@ class Lanes:
         self.told.append(("lost", list(partitions)))
 
     def stopped(self, partition: int, why: str) -> None:
-        """Never told here."""
-        raise AssertionError((partition, why))
+        """Note it."""
+        self.told.append(("stopped", (partition, why.partition(":")[0])))
 
 
 @pytest.fixture
@@ -328,19 +328,83 @@ def test_a_partition_is_read_again_also_where_it_could_not_be_sought(
 
 
 def test_a_partition_of_which_nothing_is_committed_any_more_is_held(
-    member: tuple[Group, FakeConsumer, Lanes], monkeypatch: pytest.MonkeyPatch
+    member: tuple[Group, FakeConsumer, Lanes],
 ) -> None:
     """Brokers forget a group's offsets with the topic; where to go on then is a person's to say."""
     group, client, lanes = member
-    stopped: list[tuple[int, str]] = []
-    monkeypatch.setattr(lanes, "stopped", lambda *told: stopped.append(told))
     group.hold(0, "ours")
     group.seek({0: -1001, 1: 9})
     assert (client.sought, client.calls[-1]) == ([(1, 9)], ("pause", [0]))
-    assert [(partition, why.partition(":")[0]) for partition, why in stopped] == [
-        (0, "nothing is committed any more")
-    ]
+    assert lanes.told[-1] == ("stopped", (0, "nothing is committed any more"))
     assert group.note(0) == "ours"
+
+
+def gone(partition: int) -> Message:
+    """Say that an offset is out of range."""
+    return Message(
+        topic="flights", partition=partition, error=KafkaError(KafkaError._AUTO_OFFSET_RESET, "fetch failed")
+    )
+
+
+STOPPED = ("stopped", (0, "its committed offset is gone from the broker"))
+
+
+def test_what_came_before_an_offset_that_is_gone_is_taken_in_first(member: tuple[Group, FakeConsumer, Lanes]) -> None:
+    """A lane that is stopped takes no events, and these can't be read again."""
+    group, client, lanes = member
+    last: Any = Message(topic="flights", partition=0, offset=5)
+    client.messages += [last, gone(0)]
+    assert group.poll(time.monotonic(), 10) == [last]
+    assert STOPPED not in lanes.told
+    poll(group)
+    assert (lanes.told[-1], client.calls[-1]) == (STOPPED, ("pause", [0]))
+    before = list(lanes.told)
+    poll(group)
+    assert lanes.told == before
+
+
+def test_an_offset_that_is_gone_is_known_also_where_the_poll_fails(member: tuple[Group, FakeConsumer, Lanes]) -> None:
+    """The client tells it once."""
+    group, client, lanes = member
+    client.messages.append(gone(0))
+    group._failure = AbortedError("in a callback")
+    with pytest.raises(AbortedError):
+        poll(group)
+    poll(group)
+    assert lanes.told[-1] == STOPPED
+
+
+def test_a_partition_that_the_client_gave_up_is_assigned_anew_where_it_is_sought(
+    member: tuple[Group, FakeConsumer, Lanes],
+) -> None:
+    """It refuses to seek there for ever: a worker that went back to what is committed would go on in no partition."""
+    group, client, _ = member
+    client.messages.append(gone(0))
+    poll(group)
+    poll(group)
+    client.calls.clear()
+    group.seek({0: 5, 1: 9})
+    assert client.calls == [("incremental_unassign", [0]), ("incremental_assign", [0])]
+    group.seek({0: 5})
+    assert client.sought == [(1, 9), (0, 5)]
+
+
+def test_an_offset_that_was_gone_says_nothing_of_who_has_the_partition_next(
+    member: tuple[Group, FakeConsumer, Lanes],
+) -> None:
+    """It may come back to us, and another may have released it."""
+    group, client, lanes = member
+    client.messages.append(gone(0))
+    poll(group)
+    zero = [TopicPartition("flights", 0)]
+    client.callbacks["on_revoke"](client, zero)
+    client.messages.append(gone(0))
+    poll(group)
+    client.callbacks["on_assign"](client, zero)
+    poll(group)
+    assert STOPPED not in lanes.told
+    group.seek({0: 5})
+    assert client.sought == [(0, 5)]
 
 
 def test_what_a_consumer_died_of_is_not_lost_behind_what_a_callback_raised(
