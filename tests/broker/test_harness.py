@@ -17,6 +17,7 @@ from tests.support.kafka import BrokerError, KafkaBroker
 from tests.support.topics import (
     NewRecord,
     admin_client,
+    commit,
     committed,
     end_offsets,
     lag,
@@ -211,6 +212,17 @@ def test_a_frozen_broker_answers_only_when_thawed(own_broker: KafkaBroker, uniqu
         own_broker.thaw()
 
     assert [record.value for record in read_all(own_broker.bootstrap, topic)] == [b"v"]
+
+
+def test_a_group_is_committed_also_where_its_coordinator_is_on_its_way(
+    own_broker: KafkaBroker, unique: Unique
+) -> None:
+    """A broker that has just started says so beside the partition, and the admin client raises nothing."""
+    topic, group = unique("early"), unique("group")
+    own_broker.create_topic(topic, partitions=1)
+    own_broker.restart()
+    commit(own_broker.bootstrap, group, TopicPartition(topic, 0, 1))
+    assert committed(own_broker.bootstrap, group, topic) == {0: 1}
 
 
 def test_a_restart_keeps_address_and_data(own_broker: KafkaBroker, unique: Unique) -> None:

@@ -8,11 +8,11 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import TopicPartition
 
 from tests.support.fixtures import StartWorker
 from tests.support.stream import Protocol, Stream, record, value
-from tests.support.topics import REQUEST_TIMEOUT, NewRecord, admin_client, open_transactions, produce, wait_until
+from tests.support.topics import NewRecord, admin_client, commit, open_transactions, produce, wait_until
 from tests.support.verify import Outcome, verify
 from tests.support.worker import Worker
 
@@ -134,7 +134,6 @@ def _is_complete(stream: Stream) -> bool:
 def _delete_what_is_committed(stream: Stream) -> None:
     """Have the group committed in the third partition to a record that is deleted then."""
     committed, first = TopicPartition(stream.input, 2, 1), TopicPartition(stream.input, 2, GAP)
+    commit(stream.bootstrap, stream.name, committed)
     with admin_client(stream.bootstrap) as admin:
-        request = ConsumerGroupTopicPartitions(stream.name, [committed])
-        admin.alter_consumer_group_offsets([request], request_timeout=REQUEST_TIMEOUT)[stream.name].result()
         admin.delete_records([first])[first].result()

@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
+    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -305,6 +306,25 @@ def _committed(consumer: Consumer, wanted: list[TopicPartition]) -> list[TopicPa
         if at.error is not None:
             raise KafkaException(at.error)
     return found
+
+
+def commit(bootstrap: str, group: str, place: TopicPartition) -> None:
+    """Have a group without members committed to an offset.
+
+    The admin client tells what is wrong with a partition beside it, and raises nothing: on a broker that has just
+    started, that the group's coordinator is not there yet.
+    """
+    request = ConsumerGroupTopicPartitions(group, [place])
+    with admin_client(bootstrap) as admin:
+        wait_until(lambda: _is_committed(admin, request), REQUEST_TIMEOUT, f"no coordinator of '{group}'")
+
+
+def _is_committed(admin: AdminClient, request: ConsumerGroupTopicPartitions) -> bool:
+    answer = admin.alter_consumer_group_offsets([request], request_timeout=REQUEST_TIMEOUT)
+    (at,) = answer[request.group_id].result().topic_partitions
+    if at.error is not None and at.error.code() not in _NO_COORDINATOR_YET:
+        raise KafkaException(at.error)
+    return at.error is None
 
 
 def members(bootstrap: str, group: str) -> int:
