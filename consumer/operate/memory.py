@@ -19,11 +19,11 @@ _PAGE: Final = 4096
 # Of the container's own group, as it sees itself; version 1 writes a huge number for none.
 _LIMITS: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _NO_LIMIT: Final = 1 << 60
-# How many things are made at most to find out what one takes, for how many seconds and bytes; what is added for what
-# does not show.
+# How many things are made at most to find out what one takes, for how many seconds and bytes: what they take is not
+# given back to the system. And what is added for what does not show.
 _SAMPLES: Final = 16
 _PATIENCE: Final = 0.3
-_ENOUGH: Final = 256 * 1024 * 1024
+_ENOUGH: Final = 8 * 1024 * 1024
 _MARGIN: Final = 1.25
 _LEAST: Final = 128 * 1024
 # What a batch takes while it is worked on, for each byte of it: decoded fields, tensors, outputs, results.

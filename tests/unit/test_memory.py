@@ -5,11 +5,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
 from consumer.cli import run
 from consumer.kafka.connect import Connection
+from consumer.model.tensors import Array
 from consumer.operate.memory import OVERHEAD, Buffers, budget, cost, limit, resident
 from tests.support.flights import flights
 
@@ -29,7 +31,7 @@ def test_a_budget_is_a_sum_of_what_settings_allow() -> None:
 
 def test_the_cost_of_a_thing_is_measured() -> None:
     """Of what is there in memory, not only asked for; and never less than it is."""
-    taken = cost(lambda: bytearray(b"x" * 5 * MEBIBYTE))
+    taken = cost(lambda: np.ones(5 * MEBIBYTE, np.uint8))
     assert 5 * MEBIBYTE <= taken < 9 * MEBIBYTE
 
 
@@ -43,6 +45,18 @@ def test_what_takes_long_is_made_twice_at_least() -> None:
 
     cost(make)
     assert len(made) == 2
+
+
+def test_no_more_is_made_than_tells_enough() -> None:
+    """What was made only to be measured would be most of what a worker with a larger model ever takes."""
+    made = []
+
+    def make() -> Array:
+        made.append(1)
+        return np.ones(3 * MEBIBYTE, np.uint8)
+
+    cost(make)
+    assert len(made) == 4
 
 
 def test_a_process_knows_its_memory() -> None:
