@@ -199,10 +199,12 @@ def client_settings(spec: Pipeline, instance: str, limits: tuple[int, int] | Non
         limits: the output topic's and the dead-letter topic's max.message.bytes; None where they are not known.
     """
     given = spec.kafka
+    # By which a broker's logs and metrics, and whoever lists the group's members, tell workers apart.
+    named = {"client.id": f"{spec.name}-{instance}"}
     return ClientSettings(
-        consumer=_consumer_defaults(spec) | _part(given, _CONSUMER) | _consumer_owned(spec),
-        producer=_producer_defaults(spec) | _part(given, _PRODUCER) | _producer_owned(spec, instance, limits),
-        admin=_part(given, frozenset()),
+        consumer=named | _consumer_defaults(spec) | _part(given, _CONSUMER) | _consumer_owned(spec),
+        producer=named | _producer_defaults(spec) | _part(given, _PRODUCER) | _producer_owned(spec, instance, limits),
+        admin=named | _part(given, frozenset()),
     )
 
 
@@ -255,7 +257,6 @@ def _part(given: Mapping[str, Any], own: frozenset[str]) -> dict[str, Any]:
 
 def _consumer_defaults(spec: Pipeline) -> dict[str, Any]:
     defaults: dict[str, Any] = {
-        "client.id": "onelane",
         # librdkafka's 64 MiB, and 50 MiB from each broker, would be the worker's memory.
         "queued.max.messages.kbytes": 8 * 1024,
         "queued.min.messages": 100_000,
@@ -288,7 +289,6 @@ def _consumer_owned(spec: Pipeline) -> dict[str, Any]:
 
 def _producer_defaults(spec: Pipeline) -> dict[str, Any]:
     defaults: dict[str, Any] = {
-        "client.id": "onelane",
         # librdkafka's 1 GiB would be the worker's memory when the brokers are slow.
         "queue.buffering.max.kbytes": 64 * 1024,
         "queue.buffering.max.messages": 100_000,

@@ -39,7 +39,7 @@ def find_partitions(spec: Pipeline, *topics: str) -> dict[str, int]:
         RefusedError: a topic is missing.
     """
     with said_plainly("the topics can't be looked at"):
-        return find_topics(list(topics), client_settings(spec, "", None).admin | _SILENT, lambda: False)
+        return find_topics(list(topics), client_settings(spec, "command", None).admin | _SILENT, lambda: False)
 
 
 def look_at_topics(spec: Pipeline) -> Topics:
@@ -51,7 +51,7 @@ def look_at_topics(spec: Pipeline) -> Topics:
         RefusedError: the topics won't do.
     """
     with said_plainly("the topics can't be looked at"):
-        return check_topics(spec, client_settings(spec, "", None).admin | _SILENT, lambda: False)
+        return check_topics(spec, client_settings(spec, "command", None).admin | _SILENT, lambda: False)
 
 
 @contextmanager
@@ -83,7 +83,7 @@ class TopicReader:
     def __init__(self, spec: Pipeline, topic: str, partitions: int) -> None:
         self._topic = topic
         self._partitions = range(partitions)
-        given = client_settings(spec, "", None).consumer
+        given = client_settings(spec, "command", None).consumer
         own = {
             "group.id": replay_name(spec),  # never joined
             "auto.offset.reset": "earliest",  # what retention takes meanwhile is gone

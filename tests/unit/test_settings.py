@@ -164,6 +164,13 @@ def test_chosen_settings_beat_defaults(tmp_path: Path) -> None:
     assert [made[client]["client.id"] for client in made] == ["mine"] * 3
 
 
+def test_workers_are_told_apart_by_their_clients(tmp_path: Path) -> None:
+    """In a broker's logs and metrics, and by whoever lists the members of a group."""
+    made = clients(tmp_path)
+    name = spec(tmp_path).name
+    assert [made[client]["client.id"] for client in made] == [f"{name}-pod-1"] * 3
+
+
 def test_batches_stay_below_the_smaller_topic(tmp_path: Path) -> None:
     """And single records may be as large as the larger topic takes."""
     producer = clients(tmp_path, limits=(50_000, 2_000_000))["producer"]
