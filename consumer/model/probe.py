@@ -4,9 +4,11 @@ Several public models take a larger batch without complaint and fold all rows in
 that was not compared. The rows compared are made by the mapping and distinct: zeros would hide it.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -23,6 +25,11 @@ from consumer.model.tensors import Array, Tensor
 _COMPARED: Final = 16
 _LEAST_RUNS: Final = 2
 _MOST_RUNS: Final = 5
+# Sizes of batches have as many turns in this time, in each of which short runs are repeated in that time, in seconds.
+_PATIENCE: Final = 0.1
+_SHORT: Final = 0.002
+# A run of so many seconds hardly notices that it is planned anew.
+_LONG: Final = 0.02
 # A size at which a row costs so many times what it costs at the best is too large; where it costs so little more, the
 # larger one is as good, with fewer calls.
 _CLEARLY: Final = 1.25
@@ -94,7 +101,7 @@ def probe(
     one, other = _rows(samples(2))
     with _refusing(engine, model), engine_words():
         _refuse_odd_answers(single, model, one, other)
-        row_seconds = _cost(lambda: single.run(one), limit)
+        row_seconds = _shortest(lambda: single.run(one), _LEAST_RUNS, _MOST_RUNS, limit.seconds / 4)
     # What a row costs alone decides how many are tried together: a batch that could take too long never is.
     most = limit.within(row_seconds)
     if most == 1:
@@ -155,10 +162,17 @@ def _refuse_odd_answers(
             )
 
 
-def _cost(run: Callable[[], object], limit: Limit) -> float:
-    """Return the shortest of two to five runs, in seconds: noise only ever adds, and a slow model is run twice."""
+def _shortest(run: Callable[[], object], least: int, most: int, seconds: float) -> float:
+    """Return the shortest of some runs, in seconds: noise only ever adds.
+
+    Args:
+        run: is timed.
+        least: how often it is run in any case.
+        most: how often it is run where so many fit into ``seconds``.
+        seconds: after which it is not run once more.
+    """
     taken: list[float] = []
-    while len(taken) < _LEAST_RUNS or (len(taken) < _MOST_RUNS and sum(taken) < limit.seconds / 4):
+    while len(taken) < least or (len(taken) < most and sum(taken) < seconds):
         start = time.perf_counter()
         run()
         taken.append(time.perf_counter() - start)
@@ -170,22 +184,33 @@ def _cheapest(batch: Runner, inputs: Mapping[str, Array], most: int, limit: Limi
 
     Most models are the cheaper by the row the more rows there are. In some, what a layer makes of many rows no longer
     fits the cache, and a row of a batch of 256 was seen to cost half as much again as one of four.
+
+    All sizes are run in each of several turns: whoever else is on the machine slows it down for a while, and would
+    slow down one size if each had its time. A turn ends at a size that is clearly too large, as far as is known.
+
+    The first run after one of another size plans, and at first touches new memory, which was seen to take six times
+    as long: it does not count, but where a run takes so long that a plan is nothing beside it.
     """
-    costs: dict[int, float] = {}
-    for size in (*(size for size in buckets(most)[1:] if 2 * size <= most), most):
-        costs[size] = _batch_cost(batch, inputs, size, limit)
-        if costs[size] > _CLEARLY * min(costs.values()):
-            break
+    sizes = (*(size for size in buckets(most)[1:] if 2 * size <= most), most)
+    costs = dict.fromkeys(sizes, math.inf)
+    last, turn, began = len(next(iter(inputs.values()))), 0, time.perf_counter()
+    patience = min(_PATIENCE, limit.seconds / 4)
+    while turn < _LEAST_RUNS or (turn < _MOST_RUNS and time.perf_counter() - began < patience):
+        least = math.inf
+        for size in sizes:
+            # Made of rows that are known to go well.
+            many = {name: np.resize(array, (size, *array.shape[1:])) for name, array in inputs.items()}
+            if size != last and not _LONG < costs[size] * size < math.inf:
+                batch.raw_outputs(many)
+            taken = _shortest(partial(batch.raw_outputs, many), 1, _MOST_RUNS, _SHORT)
+            costs[size] = min(costs[size], taken / size)
+            last = size
+            if costs[size] > _CLEARLY * least:
+                break
+            least = min(least, costs[size])
+        turn += 1
     size = max(size for size, cost in costs.items() if cost <= _ABOUT * min(costs.values()))
     return size, costs[size]
-
-
-def _batch_cost(batch: Runner, inputs: Mapping[str, Array], rows: int, limit: Limit) -> float:
-    """Return the cost of one row in a batch of ``rows``, made of rows that are known to go well."""
-    many = {name: np.resize(array, (rows, *array.shape[1:])) for name, array in inputs.items()}
-    if rows != len(next(iter(inputs.values()))):
-        batch.raw_outputs(many)  # the first run of a size plans, and touches new memory: up to six times slower
-    return _cost(lambda: batch.raw_outputs(many), limit) / rows
 
 
 def _difference(

@@ -15,7 +15,7 @@ from tests.support.scrape import ask
 from tests.support.topics import committed, wait_until
 from tests.support.verify import verify, wait_until_caught_up
 
-EVENTS = 60_000
+EVENTS = 30_000
 
 
 @pytest.mark.timeout(900)

@@ -96,6 +96,26 @@ def test_a_pause_of_the_machine_during_the_probe_does_not_make_a_model_slow(engi
         assert verdict.row_seconds == pytest.approx(1e-5), paused
 
 
+@pytest.mark.parametrize(
+    ("slower", "best"),
+    [
+        ({1: 4.0, 4: 2.0, 16: 1.5, 64: 1.2, 256: 1.0}, 256),
+        ({1: 1.2, 4: 1.0, 16: 1.02, 64: 1.3, 256: 1.6}, 16),
+    ],
+)
+def test_others_on_the_machine_change_nothing_of_how_many_rows_are_run_at_once(
+    engine: Engine, clock: Clock, slower: dict[int, float], best: int
+) -> None:
+    """Whatever runs a while of theirs falls on, in which all takes twice as long."""
+
+    def cost(rows: int, number: int) -> float:
+        return 1e-5 * rows * slower[rows] * (2 if first <= number < first + 12 else 1)
+
+    for first in range(60):
+        clock.invokes = 0
+        assert Opened("dense", clock.engine(engine, cost)).verdict(256, BATCH_TIME).at_once == best, first
+
+
 def pausing(at: int) -> Callable[[int, int], float]:
     """Return a cost of 10 us a row, and of two seconds more at one of the invokes."""
     return lambda rows, number: 1e-5 * rows + 2.0 * (number == at)
