@@ -1,21 +1,19 @@
 """A real `onelane run` over a backlog on a real broker: what it takes of the processor, the clock and memory."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import psutil
 
-from bench.limit import PATIENCE, count
+from bench.limit import PATIENCE, bind, count
 from bench.pipeline_file import rewrite
 from tests.support.kafka import KafkaBroker
 from tests.support.topics import lag, wait_until
@@ -89,7 +87,7 @@ def _watched(kafka: KafkaBroker, run: Run, pid: int, log: Path) -> Seen:
         for number in (line.get("worker", 0) for line in _said(log, "started")):
             worker = psutil.Process(pids[number])
             if worker not in ready:
-                _bind(worker, run.cores[number])
+                bind(worker, run.cores[number])
                 ready[worker] = _cpu(worker)
         return len(ready) == len(run.cores)
 
@@ -105,12 +103,6 @@ def _watched(kafka: KafkaBroker, run: Run, pid: int, log: Path) -> Seen:
 def _is_done(kafka: KafkaBroker, run: Run) -> bool:
     time.sleep(_LOOK)  # each question takes clients of its own, and a part of the broker's core
     return lag(kafka.bootstrap, run.target, TOPIC) == 0
-
-
-def _bind(worker: psutil.Process, core: int) -> None:
-    for thread in worker.threads():
-        with suppress(ProcessLookupError):  # it was one of the start's
-            os.sched_setaffinity(thread.id, [core])
 
 
 def _said(log: Path, event: str) -> list[dict[str, Any]]:

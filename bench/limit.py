@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -106,13 +107,19 @@ def measured(
     while word not in (line := told.readline()):
         if not line:
             raise SystemExit(f"ended before it was ready, with code {process.wait()}")
-    for thread in watched.threads():
-        psutil.Process(thread.id).cpu_affinity([core])
+    bind(watched, core)
     before, began = watched.cpu_times(), time.monotonic()
     stop()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return usage.ru_utime + usage.ru_stime - before.user - before.system, time.monotonic() - began
+
+
+def bind(process: psutil.Process, core: int) -> None:
+    """Keep all threads of a process on one core."""
+    for thread in process.threads():
+        with suppress(ProcessLookupError):  # it was one of the start's
+            os.sched_setaffinity(thread.id, [core])
 
 
 def checked(
