@@ -5,11 +5,15 @@ coordinator has a time-out that librdkafka never looks at, and waits for a broke
 (https://github.com/confluentinc/librdkafka/issues/5456 and 5511, open in 2.16).
 """
 
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 from typing import Final, TypeVar
+
+from confluent_kafka import KafkaException, Producer
 
 T = TypeVar("T")
 Job = Callable[[], None]
@@ -20,6 +24,8 @@ Job = Callable[[], None]
 # became of it.
 TELL: Final = 5.0
 LEAVE: Final = 15.0
+# To close a producer against brokers that stand still was seen to take six minutes, whatever there is left to send.
+_CLOSING: Final = 5.0
 
 
 class StuckError(Exception):
@@ -96,6 +102,20 @@ def once(call: Callable[[], T], leave: float = LEAVE) -> T:
         return aside.run(call, lambda _: None)
     finally:
         aside.close()
+
+
+def close_producer(producer: Producer) -> None:
+    """Let go of a producer, and of all that it has not sent; one that does not close is left behind."""
+    producer.purge()
+    with suppress(StuckError):
+        once(lambda: _close(producer), _CLOSING)
+
+
+def _close(producer: Producer) -> None:
+    # One that is dead for good says so once more, from the flush inside or in a warning; then it is gone.
+    with suppress(KafkaException), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        producer.close()
 
 
 def _work(jobs: SimpleQueue[Job | None]) -> None:

@@ -1,6 +1,5 @@
 """The producing side: enriched records and dead letters, each to its topic and partition."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -13,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from consumer.broker import AbortedError, AbortKind
 from consumer.deadletter.causes import Code, clipped
 from consumer.deadletter.headers import encode, own_headers
-from consumer.kafka.aside import StuckError, once
+from consumer.kafka.aside import close_producer
 from consumer.kafka.errors import PURGED, REFUSED, explained, reason
 from consumer.operate.logs import Seldom
 from consumer.operate.pulse import Wait
@@ -32,7 +31,6 @@ _NEAR: Final = 64 * 1024
 _HEADER_OVERHEAD: Final = 10
 _QUEUE_WAIT: Final = 0.1
 _METADATA: Final = 10.0
-_CLOSING: Final = 5.0
 
 
 # A topic and a partition of it.
@@ -238,17 +236,8 @@ class Outlet:
         """Let go of the producer, and of all that it has not sent."""
         if self._left_behind:
             return
-        self.producer.purge()
-        # Against brokers that stand still it was seen to take six minutes, whatever there is left to send.
-        with suppress(StuckError):
-            once(self._close, _CLOSING)
+        close_producer(self.producer)
         self._left_behind = True
-
-    def _close(self) -> None:
-        # A producer that is dead for good says so once more, from the flush inside or in a warning; then it is gone.
-        with suppress(KafkaException), warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            self.producer.close()
 
     def _write_dead(self, letter: DeadLetter) -> DeadLetter:
         event = letter.event

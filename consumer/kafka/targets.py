@@ -1,10 +1,8 @@
 """Where a replay writes to: back into the input topic, or straight through the pipeline."""
 
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -14,6 +12,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from consumer.broker import AbortedError
 from consumer.deadletter.letter import Letter, revive
 from consumer.exits import FatalBrokerError
+from consumer.kafka.aside import close_producer
 from consumer.kafka.checks import Topics
 from consumer.kafka.connect import Outlets
 from consumer.kafka.errors import PURGED, REFUSED, explained
@@ -133,11 +132,7 @@ class InputTarget:
 
     def close(self) -> None:
         """Let go of the producer."""
-        self._producer.purge()
-        # One that is dead for good says so once more.
-        with suppress(KafkaException), warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            self._producer.close()
+        close_producer(self._producer)
 
     def _send(self, letter: Letter) -> None:
         event = revive(letter)

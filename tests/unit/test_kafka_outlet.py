@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from confluent_kafka import KafkaException
 
+from consumer.kafka import aside
 from consumer.kafka import outlet as module
 from consumer.kafka.outlet import Outlet, Outputs
 from consumer.operate.pulse import Pulse
@@ -146,7 +147,7 @@ class Stuck:
 def test_a_producer_that_does_not_close_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """It was seen to take more than six minutes, and a worker that waits for it so long is ended by its watchdog."""
     monkeypatch.setattr(module, "Producer", Stuck)
-    monkeypatch.setattr(module, "_CLOSING", 0.05)
+    monkeypatch.setattr(aside, "_CLOSING", 0.05)
     outlet = Outlet({}, OUTPUTS, Pulse(60))
     producer: Any = outlet.producer
     outlet.close()

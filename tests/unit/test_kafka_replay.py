@@ -13,7 +13,7 @@ from consumer.deadletter.reading import Most, Outcome, Reading
 from consumer.deadletter.replay import Judge, Memory
 from consumer.deadletter.selection import Selection, Window
 from consumer.exits import FatalBrokerError, PipelineError, RefusedError
-from consumer.kafka import checks, targets, topics
+from consumer.kafka import aside, checks, targets, topics
 from consumer.kafka.checks import Topics
 from consumer.kafka.notes import ReplayNotes, within_a_minute
 from consumer.kafka.replay import Replay
@@ -22,6 +22,7 @@ from consumer.kafka.topics import TopicReader, find_partitions
 from consumer.types import PlainEvent
 from tests.support.letters import dead_letter
 from tests.support.pipelines import GOOD, loaded
+from tests.unit.test_kafka_outlet import Stuck
 
 ABORTABLE = KafkaError(KafkaError.INVALID_TXN_STATE, "abort it", txn_requires_abort=True)
 FENCED = KafkaError(KafkaError._FENCED, "fenced", fatal=True)
@@ -267,6 +268,19 @@ def test_each_client_has_the_pipelines_settings(
     assert "group.protocol" not in reader
     assert (producer["transactional.id"], producer["enable.idempotence"]) == ("small.replay-one", True)
     assert (producer["message.max.bytes"], producer["transaction.timeout.ms"]) == (5_000_000, 10_000)
+
+
+def test_a_producer_that_does_not_close_holds_up_no_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against brokers that stand still it takes minutes, and each new try begins by closing the last one's."""
+    monkeypatch.setattr(targets, "_longest_age", lambda *_: 0.0)
+    monkeypatch.setattr(targets, "Producer", Stuck)
+    monkeypatch.setattr(aside, "_CLOSING", 0.05)
+    target = InputTarget(loaded(tmp_path).spec, Topics({"in": 1}, {}, 1))
+    target.open()
+    producer: Any = target.producer
+    target.close()
+    assert producer.closing.is_set()
+    producer.over.set()
 
 
 def test_a_partition_that_the_topic_has_not_is_told(tmp_path: Path) -> None:
