@@ -27,7 +27,8 @@ class FileBroker:
     """Reads events from a source and writes results to two files.
 
     A dead letter is a JSON line with its place, its cause, and the event: under ``event`` as it is where it is JSON,
-    else under ``text``, or under ``base64`` where it is not UTF-8.
+    else under ``text``, or under ``base64`` where it is not UTF-8. Events of a topic may be JSON over several lines:
+    their line ends become spaces.
 
     Args:
         source: of events.
@@ -71,8 +72,7 @@ class FileBroker:
             for result in results
             if type(result) is Enriched or (type(result) is Filtered and not result.dropped)
         ]
-        if self._form is Form.BASE64:
-            values = list(map(base64.b64encode, values))
+        values = list(map(base64.b64encode if self._form is Form.BASE64 else _one_line, values))
         self._enriched.write(b"".join([value + b"\n" for value in values]))
         for result in results:
             if type(result) is DeadLetter:
@@ -110,6 +110,11 @@ class FileBroker:
         """Leave the files open: they are the caller's."""
 
 
+def _one_line(value: bytes) -> bytes:
+    """Return JSON without line ends, which it has between its parts alone: in its texts they are escaped."""
+    return value.replace(b"\n", b" ")
+
+
 def _line(letter: DeadLetter, where: dict[str, object]) -> bytes:
     cause = letter.cause
     value = letter.event.value() or b""
@@ -127,4 +132,4 @@ def _event(value: bytes) -> dict[str, object]:
             return {"text": value.decode()}
         except UnicodeDecodeError:
             return {"base64": base64.b64encode(value).decode()}
-    return {"event": orjson.Fragment(value)}
+    return {"event": orjson.Fragment(_one_line(value))}

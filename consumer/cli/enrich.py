@@ -70,8 +70,9 @@ def command(
 ) -> None:
     """Enrich events of a file or a topic, into a file.
 
-    Files hold JSON lines; events and records of other formats are base64, one a line. A batch is written when it has
-    all of its rows, or when the input ends; batch.wait is for a worker.
+    Files hold JSON lines: line ends within an event of a topic become spaces. Events and records of other formats are
+    base64, one a line. A batch is written when it has all of its rows, or when the input ends; batch.wait is for a
+    worker.
     """
     if from_topic is None and since is not None:
         raise PipelineError("--since is for --from-topic")

@@ -9,7 +9,7 @@ from consumer.broker import EndOfInputError
 from consumer.deadletter.causes import Code
 from consumer.files import FileBroker
 from consumer.sources import Lines
-from consumer.types import Cause, DeadLetter, Enriched, Event, PlainEvent, Stage
+from consumer.types import Cause, DeadLetter, Enriched, Event, Filtered, PlainEvent, Stage
 from tests.contract.test_broker import Lanes
 
 
@@ -85,6 +85,18 @@ def test_a_dead_letters_event_keeps_its_bytes() -> None:
     cause = Cause(Stage.DECODE, Code.WRONG_TYPE, "bad")
     FileBroker(Lines([]), io.BytesIO(), dead).write([DeadLetter(PlainEvent(b'{"a": 1.0}'), cause)])
     assert b'"event":{"a": 1.0}}' in dead.getvalue()
+
+
+def test_an_event_over_several_lines_is_one() -> None:
+    """A topic's producer may write its JSON so that people can read it; a file has a line an event all the same."""
+    out, dead = io.BytesIO(), io.BytesIO()
+    event = PlainEvent(b'{\n  "a": "x\\ny"\n}')
+    cause = Cause(Stage.FEATURES, Code.MISSING, "absent", "b")
+    enriched = Enriched(event, b'{\n  "a": "x\\ny"\n,"p":1}')
+    FileBroker(Lines([]), out, dead).write([enriched, Filtered(event, dropped=False), DeadLetter(event, cause)])
+    assert [orjson.loads(line) for line in out.getvalue().splitlines()] == [{"a": "x\ny", "p": 1}, {"a": "x\ny"}]
+    (line,) = dead.getvalue().splitlines()
+    assert orjson.loads(line)["event"] == {"a": "x\ny"}
 
 
 def test_enriched_records_and_dead_letters_go_to_their_files() -> None:
