@@ -7,14 +7,14 @@ from typing import Any, Final
 import numpy as np
 
 from consumer.deadletter.causes import Code
-from consumer.features.column import Floats, absent_cause, cause
+from consumer.features.column import REMEMBERED, Floats, absent_cause, cause
 from consumer.pipeline.features import CategoryFeature
 from consumer.pipeline.vocabulary import Key, canonical, keys
 from consumer.types import Cause
 
 _NO_ENTRY: Final = -1
 # Buckets of keys met lately: of identifiers there is no end.
-_REMEMBERED: Final = 65536
+_MOST: Final = 65536
 
 
 class CategoryColumn:
@@ -117,8 +117,11 @@ class _Buckets(dict[Key | None, int]):
         self._buckets = buckets
 
     def __missing__(self, key: Key) -> int:
-        bucket = zlib.crc32(canonical(key).encode()) % self._buckets
-        if len(self) >= _REMEMBERED:
+        text = canonical(key)
+        bucket = zlib.crc32(text.encode()) % self._buckets
+        if len(text) > REMEMBERED:
+            return bucket
+        if len(self) >= _MOST:
             absent = self[None]
             self.clear()
             self[None] = absent

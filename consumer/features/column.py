@@ -16,6 +16,8 @@ Floats = npt.NDArray[np.float64]
 EXACT: Final = 2**53 - 1
 # Samples come from so far into a range that is wider, or has no end.
 _WIDEST: Final = 2.0**31
+# Characters of a text whose number is remembered; one may be as long as an event, and thousands are.
+REMEMBERED: Final = 64
 
 
 class Column(Source, Protocol):

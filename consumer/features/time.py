@@ -10,12 +10,12 @@ import msgspec
 import numpy as np
 
 from consumer.deadletter.causes import Code
-from consumer.features.column import Floats, Scale, cause, fill_missing
+from consumer.features.column import REMEMBERED, Floats, Scale, cause, fill_missing
 from consumer.pipeline.features import TimeFeature
 from consumer.types import Cause
 
 # Streams repeat their times (hours, or many events in one second): a look-up is ten times faster than the calendar.
-_REMEMBERED: Final = 4096
+_MOST: Final = 4096
 
 _LEAP: Final = re.compile(r"(.{17})60(.*)")
 _DAY: Final = 86_400.0
@@ -73,7 +73,9 @@ class _Parts(dict[str | None, float]):
 
     def __missing__(self, text: str | None) -> float:
         found = float("nan") if text is None else _part(_moment(text, self._zone), self._wanted, self._zone)
-        if len(self) >= _REMEMBERED:
+        if text is not None and len(text) > REMEMBERED:
+            return found
+        if len(self) >= _MOST:
             self.clear()
         self[text] = found
         return found

@@ -1,6 +1,7 @@
 """What numbers, categories and presence can be told to do."""
 
 import math
+import tracemalloc
 import zlib
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from consumer.features.column import Column
 from consumer.features.number import NumberColumn
 from consumer.features.numbers import NumbersColumn
 from consumer.features.present import PresentColumn
-from consumer.pipeline.features import CategoryFeature, NumberFeature, NumbersFeature, PresentFeature
+from consumer.features.time import TimeColumn
+from consumer.pipeline.features import CategoryFeature, NumberFeature, NumbersFeature, PresentFeature, TimeFeature
 from consumer.types import Cause
 from tests.support.pipelines import changed, refused
 
@@ -84,6 +86,23 @@ def test_an_absent_key_has_no_bucket() -> None:
     expected = float(zlib.crc32(b"none") % 50)
     column.numbers(list(range(70_000)), {})
     assert run(column, None) == ([expected], {})
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        (category(buckets=50), "{}"),
+        (TimeColumn(TimeFeature(field="f", part="hour")), "2013-01-01T00:00:00.{}Z"),  # as many digits as one likes
+    ],
+)
+def test_invariant_8_long_texts_are_not_remembered(column: Column, text: str) -> None:
+    """Thousands of short ones are; an event may be of a megabyte."""
+    tracemalloc.start()
+    for number in range(1000):
+        column.numbers([text.format(str(10**9 + number) * 1000)], {})
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1_000_000
 
 
 def test_one_hot_is_a_column_for_each_index() -> None:
