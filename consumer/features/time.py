@@ -40,10 +40,7 @@ class TimeColumn:
             column = np.fromiter(map(self._part, values), np.float64, len(values))
         except (msgspec.ValidationError, OverflowError):
             column = self._each(values, bad)
-        absent: dict[int, Cause] = {}
-        fill_missing(column, self._missing, self.field, absent)
-        for row, why in absent.items():
-            bad.setdefault(row, why)
+        fill_missing(column, self._missing, self.field, bad)
         return self._scale(column)
 
     def samples(self, count: int, random: np.random.Generator) -> list[Any]:

@@ -112,8 +112,7 @@ def probe(
     batch = Runner(engine, model, signature, (most,))
     why = _difference(batch, signature, inputs, alone)
     if why:
-        rows = limit.within(row_seconds)
-        return Verdict(batched=False, why=why, row_seconds=row_seconds, rows=rows, at_once=1)
+        return Verdict(batched=False, why=why, row_seconds=row_seconds, rows=most, at_once=1)
     many = max(len(alone), min(most, int(limit.seconds / 4 / row_seconds)))
     with _refusing(engine, model):
         at_once, row_seconds = _cheapest(batch, inputs, many, limit)
