@@ -1,14 +1,15 @@
 """The notes of what was replayed: offset metadata of a consumer group that nobody joins."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
 from consumer.deadletter.replay import Memory, MemoryFullError
 from consumer.exits import FatalBrokerError, RefusedError
 from consumer.kafka.aside import Aside
 from consumer.kafka.errors import CALL, Patience, WornOutError
+from consumer.kafka.offsets import ask_committed
 from consumer.kafka.topics import TopicReader, said_plainly
 from consumer.operate.pulse import Pulse
 
@@ -31,15 +32,14 @@ class ReplayNotes:
         self._topic = topic
         self._group = group
 
-    def read(self, partitions: Iterable[int]) -> dict[int, Memory]:
+    def read(self, partitions: Collection[int]) -> dict[int, Memory]:
         """Return what was replayed, once no transaction is pending on it.
 
         Raises:
             RefusedError: something else has committed to the group.
         """
-        wanted = [TopicPartition(self._topic, partition) for partition in partitions]
         with said_plainly("what was replayed can't be told"):
-            places = within_a_minute(lambda: self._ask(wanted), "what was replayed")
+            places = within_a_minute(lambda: self._ask(partitions), "what was replayed")
         return self._memories(places)
 
     def _memories(self, places: Iterable[TopicPartition]) -> dict[int, Memory]:
@@ -54,7 +54,7 @@ class ReplayNotes:
                 ) from None
         return memories
 
-    def glance(self, partitions: Iterable[int]) -> dict[int, Memory]:
+    def glance(self, partitions: Collection[int]) -> dict[int, Memory]:
         """Return what was replayed, asked for once: for who can do without it.
 
         Raises:
@@ -62,7 +62,7 @@ class ReplayNotes:
             RefusedError: something else has committed to the group.
         """
         with said_plainly("what was replayed can't be told"):
-            return self._memories(self._ask([TopicPartition(self._topic, partition) for partition in partitions]))
+            return self._memories(self._ask(partitions))
 
     def offsets(self, positions: Mapping[int, int], memories: Mapping[int, Memory]) -> list[TopicPartition]:
         """Return offsets to commit, with what was replayed in their metadata.
@@ -85,12 +85,9 @@ class ReplayNotes:
         """Return what a transaction needs to commit offsets."""
         return self._consumer.consumer_group_metadata()
 
-    def _ask(self, wanted: list[TopicPartition]) -> list[TopicPartition]:
-        answer = self._consumer.committed(wanted, timeout=CALL)
-        for place in answer:
-            if place.error is not None:
-                raise KafkaException(place.error)
-        return answer
+    def _ask(self, partitions: Collection[int]) -> list[TopicPartition]:
+        wanted = [TopicPartition(self._topic, partition) for partition in partitions]
+        return ask_committed(self._consumer, wanted, CALL)
 
 
 def within_a_minute(call: Callable[[], T], what: str, aside: Aside | None = None) -> T:

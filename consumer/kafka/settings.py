@@ -178,7 +178,7 @@ def refused_settings(spec: Pipeline) -> list[Finding]:
             if name in spec.kafka
         ]
     chosen = spec.kafka.get("transaction.timeout.ms")
-    least = round(1000 * (_BATCHES_IN_TRANSACTION * spec.batch.time + spec.checkpoint))
+    least = _least_transaction(spec)
     if chosen is not None and (not str(chosen).isdecimal() or int(chosen) < least):
         findings.append(
             Finding(
@@ -246,6 +246,11 @@ def fetched_ahead(settings: ClientSettings, event_bytes: float) -> float:
     return below + int(consumer["fetch.max.bytes"]) / event_bytes
 
 
+def _least_transaction(spec: Pipeline) -> int:
+    """Return the milliseconds that a transaction must have: for the batches in it, and the pause before its end."""
+    return round(1000 * (_BATCHES_IN_TRANSACTION * spec.batch.time + spec.checkpoint))
+
+
 def _known(name: str) -> bool:
     return name in _BOTH | _CONSUMER | _PRODUCER or name.startswith(_FAMILIES)
 
@@ -294,9 +299,8 @@ def _producer_defaults(spec: Pipeline) -> dict[str, Any]:
         "queue.buffering.max.messages": 100_000,
     }
     if spec.delivery == "exactly_once":
-        least = round(1000 * (_BATCHES_IN_TRANSACTION * spec.batch.time + spec.checkpoint))
         # How long a read_committed reader waits for a worker that was killed with a transaction open.
-        defaults["transaction.timeout.ms"] = max(1000 * _TRANSACTION_SECONDS, least)
+        defaults["transaction.timeout.ms"] = max(1000 * _TRANSACTION_SECONDS, _least_transaction(spec))
     return defaults
 
 
