@@ -22,6 +22,9 @@ NESTING: Final = 256
 
 Row: TypeAlias = msgspec.Struct
 
+# Up to here bytes.count is faster; beyond, numpy counts at memory speed.
+_SHORT: Final = 4096
+
 _QUOTE, _BACKSLASH, _BRACE, _BRACKET = b'"\\{['
 
 _PLACE: Final = re.compile(r"(.*) - at `\$\.?([^`]*)`", re.DOTALL)
@@ -88,7 +91,8 @@ class JsonReader:
     def _any_deep(values: Sequence[bytes | None], joined: bytes) -> bool:
         # What opens also closes: a short value is not deep. Each opens at least once: few openings more, and none is.
         longest = max(map(len, values), default=0)  # type: ignore[arg-type]  # no tombstone could be joined
-        return longest > 2 * NESTING and _openings(joined) - len(values) >= NESTING and any(map(_may_be_deep, values))
+        few = longest <= 2 * NESTING or _openings(joined) - len(values) < NESTING
+        return not few and any(_openings(value) > NESTING for value in values if value is not None)
 
     def _read_one(self, value: bytes | None) -> Row | Cause:
         if not value:
@@ -142,12 +146,9 @@ def depth(value: bytes) -> int:
     return deepest
 
 
-def _may_be_deep(value: bytes | None) -> bool:
-    return value is not None and value.count(b"{") + value.count(b"[") > NESTING
-
-
 def _openings(value: bytes) -> int:
-    # numpy counts at memory speed; bytes.count does not.
+    if len(value) <= _SHORT:
+        return value.count(b"{") + value.count(b"[")
     characters = np.frombuffer(value, dtype=np.uint8)
     return int(np.count_nonzero(characters == _BRACE) + np.count_nonzero(characters == _BRACKET))
 
