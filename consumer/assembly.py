@@ -42,6 +42,7 @@ from consumer.pipeline.load import PipelineFile
 from consumer.pipeline.paths import is_part
 from consumer.pipeline.spec import Model, Pipeline
 from consumer.records.answers import OutputColumn
+from consumer.records.columns import Columns
 from consumer.records.hook_answers import HookColumn
 from consumer.records.predictions import Predictions
 from consumer.records.schemas import Registry
@@ -97,6 +98,10 @@ class Assembly(msgspec.Struct, frozen=True):
         """
         wanted = self.file.spec.model.interpreters
         return wanted == "shared" or (wanted == "auto" and len(self.model.content) > _HEAVY)
+
+    def columns(self) -> Columns:
+        """Return what gives the fields that features read."""
+        return Columns(self.formats.reader, self.plan.fields)
 
     def interpreter_bytes(self) -> int:
         """Return what an interpreter takes in its largest batch, by making some.

@@ -12,8 +12,7 @@ from consumer.deadletter.causes import Code, clipped
 from consumer.features.plan import ColumnPlan
 from consumer.isolate import isolate
 from consumer.model.tensors import Array, Interpreter
-from consumer.pipeline.paths import is_part
-from consumer.records.parts import Parts
+from consumer.records.columns import Columns
 from consumer.records.reader import Reader
 from consumer.records.writer import Writer
 from consumer.types import Cause, DeadLetter, Enriched, Event, Result, Stage
@@ -84,8 +83,7 @@ class Enricher:
         self._plan = plan
         self._interpreter = interpreter
         self._writer = writer
-        parts = {field: accepts for field, accepts in plan.fields.items() if is_part(field)}
-        self._parts = Parts(parts) if parts else None
+        self._columns = Columns(reader, plan.fields)
 
     def enrich(self, events: Sequence[Event]) -> list[Result]:
         """Return one result an event, in order: k bad events are exactly k dead letters, whoever is beside them."""
@@ -105,12 +103,8 @@ class Enricher:
 
     def _map(self, batch: _Survivors) -> tuple[dict[str, Array], dict[int, Cause]]:
         rows = batch.rows()
-        values = self._reader.columns(rows)
-        if self._parts is None:
-            return self._plan.map(values, len(rows))
         bad: dict[int, Cause] = {}
-        parts = self._parts.columns(batch.events(), bad)
-        return self._plan.map({**values, **parts}, len(rows), bad)
+        return self._plan.map(self._columns.of(rows, batch.events(), bad), len(rows), bad)
 
     def _invoke(self, inputs: dict[str, Array], rows: int) -> tuple[dict[str, Array] | None, dict[int, Cause]]:
         """Run the model; rows of different lengths by themselves, and put together again in their order."""

@@ -6,7 +6,7 @@ from typing import Any
 from consumer.deadletter.causes import Code, clipped
 from consumer.pipeline.expression import Expression
 from consumer.pipeline.paths import is_part
-from consumer.records.parts import Parts
+from consumer.records.columns import Columns
 from consumer.records.reader import Reader
 from consumer.types import Cause, DeadLetter, Enriching, Event, Filtered, Result, Stage
 
@@ -32,8 +32,7 @@ class Filter:
         self._reader = reader
         self._enricher = enricher
         self._drop = drop
-        parts = {field: _PART for field in expression.fields if is_part(field)}
-        self._parts = Parts(parts)
+        self._columns = Columns(reader, {field: _PART if is_part(field) else Any for field in expression.fields})
 
     def enrich(self, events: Sequence[Event]) -> list[Result]:
         """Return one result an event, in order."""
@@ -46,20 +45,20 @@ class Filter:
     def _look(self, events: Sequence[Event]) -> tuple[list[Result | None], list[int]]:
         """Return what became of each event, None of those for the model, and the places of these."""
         rows, unread = self._reader.read([event.value() for event in events])
+        places: Sequence[int] = range(len(events))
+        read = events
+        if unread:
+            places = [place for place in places if place not in unread]
+            read = [events[place] for place in places]
         unsaid: dict[int, Cause] = {}
-        parts = self._parts.columns(events, unsaid)
-        places = [place for place in range(len(events)) if place not in unread] if unread else range(len(events))
-        columns = self._reader.columns(rows)
-        values: list[Sequence[Any]] = [
-            [parts[field][place] for place in places] if is_part(field) else columns[field]
-            for field in self._expression.fields
-        ]
+        columns = self._columns.of(rows, read, unsaid)
+        values = zip(*(columns[field] for field in self._expression.fields), strict=True)
         results: list[Result | None] = [None] * len(events)
         chosen: list[int] = []
-        for place, row in zip(places, zip(*values, strict=True), strict=True):
-            cause = unsaid.get(place)
+        for row, (place, value) in enumerate(zip(places, values, strict=True)):
+            cause = unsaid.get(row)
             try:
-                if cause is None and self._expression.evaluate(*row):
+                if cause is None and self._expression.evaluate(*value):
                     chosen.append(place)
                     continue
             except (TypeError, ArithmeticError) as error:

@@ -25,7 +25,6 @@ from consumer.pipeline.features import (
 from consumer.pipeline.findings import Finding, Path
 from consumer.pipeline.paths import is_part
 from consumer.pipeline.vocabulary import keys
-from consumer.records.parts import Parts
 from consumer.records.translated import Translated
 from consumer.shape import read_fields
 from consumer.types import DeadLetter, Event, Filtered, outcome
@@ -123,9 +122,8 @@ class _Look:
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
         self._enricher = assembly.enrichers()()
-        fields = assembly.plan.fields
-        self._parts = Parts({field: accepts for field, accepts in fields.items() if is_part(field)})
-        self._values: dict[str, list[Any]] = {field: [] for field in fields}
+        self._fields = assembly.columns()
+        self._values: dict[str, list[Any]] = {field: [] for field in assembly.plan.fields}
         self._names = Names()
         self._filter: Counter[str] = Counter()
         self._ends: Counter[str] = Counter()
@@ -166,7 +164,7 @@ class _Look:
         """Keep what the fields hold, and how much of the tensors lies at their ends."""
         rows, unread = self._assembly.formats.reader.read([event.value() for event in events])
         read = [event for place, event in enumerate(events) if place not in unread]
-        columns = {**self._assembly.formats.reader.columns(rows), **self._parts.columns(read, {})}
+        columns = self._fields.of(rows, read, {})
         for field in self._values:
             self._values[field] += columns[field]
         tensors, _ = self._assembly.plan.map(columns, len(read))

@@ -1,7 +1,7 @@
 """The way of one event through a pipeline: what each step made of it, by the code that a worker runs."""
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,9 +13,7 @@ from consumer.formats import record_reader
 from consumer.model.runner import Runner
 from consumer.model.tensors import Array, Tensor, dequantise
 from consumer.pipeline.features import ContentFeature, Feature, PythonFeature, TextFeature, fields_of
-from consumer.pipeline.paths import is_part
-from consumer.records.parts import Parts
-from consumer.types import Cause, DeadLetter, Enriched, Event, Filtered, outcome
+from consumer.types import Cause, DeadLetter, Enriched, Event, Filtered, Stage, outcome
 
 # An image has thousands of values; nobody reads more of them.
 _SHOWN: Final = 16
@@ -100,9 +98,8 @@ def explain(event: Event, assembly: Assembly) -> Way:
     rows, unread = assembly.formats.reader.read([event.value()])
     if unread:
         return way
-    parts = {field: accepts for field, accepts in assembly.plan.fields.items() if is_part(field)}
     bad: dict[int, Cause] = {}
-    columns = {**assembly.formats.reader.columns(rows), **Parts(parts).columns([event], bad)}
+    columns = assembly.columns().of(rows, [event], bad)
     tensors, bad = assembly.plan.map(columns, 1, bad)
     if bad:
         way.inputs = [_read(tensor, kind, feature, columns) for tensor, kind, feature, _ in _features(assembly)]
@@ -110,7 +107,7 @@ def explain(event: Event, assembly: Assembly) -> Way:
     (_, row), *_ = assembly.plan.groups(tensors, 1)
     for name, _, feature, (start, width) in _features(assembly):
         way.inputs.append(_placed(assembly.signature.inputs[name], feature, (start, width), columns, row[name]))
-    if way.cause is None or way.cause.stage == "outputs":
+    if way.cause is None or way.cause.stage is Stage.OUTPUTS:
         runner = Runner(assembly.engine, assembly.model, assembly.signature, (1,))
         way.outputs = [
             _answered(assembly.signature.outputs[name], array) for name, array in runner.raw_outputs(row).items()
@@ -135,14 +132,14 @@ def _kind(feature: Feature) -> str:
     return str(feature.__struct_config__.tag)
 
 
-def _read(tensor: str, kind: str, feature: Feature, columns: dict[str, Sequence[Any]]) -> Placed:
+def _read(tensor: str, kind: str, feature: Feature, columns: Mapping[str, Sequence[Any]]) -> Placed:
     """Return what a feature read, of an event that can't be mapped."""
     fields = fields_of(feature)
     return Placed(tensor, 0, 0, kind, fields, [_plain(columns[field][0]) for field in fields], [])
 
 
 def _placed(
-    tensor: Tensor, feature: Feature, place: tuple[int, int], columns: dict[str, Sequence[Any]], array: Array
+    tensor: Tensor, feature: Feature, place: tuple[int, int], columns: Mapping[str, Sequence[Any]], array: Array
 ) -> Placed:
     values = array[0].reshape(-1)
     start, width = place

@@ -11,10 +11,8 @@ import numpy as np
 from consumer.assembly import Assembly
 from consumer.model.runner import Runner
 from consumer.model.tensors import Array, Interpreter
-from consumer.pipeline.paths import is_part
 from consumer.plan.measured import BatchCost
 from consumer.plan.replica import Batch
-from consumer.records.parts import Parts
 from consumer.types import Cause, Enriching, Event
 
 _MOST_RUNS: Final = 20_000
@@ -134,9 +132,7 @@ def mapped(assembly: Assembly, events: Sequence[Event]) -> Batch:
     rows, unread = reader.read([event.value() for event in events])
     read = [event for place, event in enumerate(events) if place not in unread]
     bad: dict[int, Cause] = {}
-    parts = Parts({field: accepts for field, accepts in plan.fields.items() if is_part(field)})
-    columns = {**reader.columns(rows), **parts.columns(read, bad)}
-    inputs, bad = plan.map(columns, len(read), bad)
+    inputs, bad = plan.map(assembly.columns().of(rows, read, bad), len(read), bad)
     if len(bad) == len(read):
         return []
     return [group for _, group in plan.groups(inputs, len(read) - len(bad))]

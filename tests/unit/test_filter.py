@@ -58,18 +58,22 @@ def test_the_others_pass_or_are_dropped(otherwise: str, expected: str, tmp_path:
 
 
 def test_parts_of_the_record_can_be_asked_for(tmp_path: Path) -> None:
-    """A key as text, a timestamp in milliseconds, a header by its name; a key that is no text is a dead letter."""
+    """A key as text, a timestamp in milliseconds, a header by its name; a key that is no text is a dead letter.
+
+    An event that can't be read gives its parts to no other.
+    """
     path = flights_beside(tmp_path, "when: \"@key == 'k' and @timestamp >= 5 and @headers['from'] == 'x'\"\n")
     enrich = assemble(load(path, {})).enrichers()().enrich
     headers = [("from", b"x")]
     events = [
+        PlainEvent(b"{", key=b"other"),
         PlainEvent(b"{}", key=b"k", timestamp=(1, 5), headers=headers),
         PlainEvent(b"{}", key=b"other", timestamp=(1, 5), headers=headers),
         PlainEvent(b"{}", key=b"k", timestamp=(1, 5)),
         PlainEvent(b"{}", key=b"\xff", timestamp=(1, 5), headers=headers),
     ]
     codes = [r.cause.code if isinstance(r, DeadLetter) else type(r).__name__ for r in enrich(events)]
-    assert codes == ["Missing", "Filtered", "Filtered", "NotUtf8"]
+    assert codes == ["Malformed", "Missing", "Filtered", "Filtered", "NotUtf8"]
 
 
 def test_enrich_passes_and_drops_too(tmp_path: Path) -> None:
