@@ -12,7 +12,7 @@ from consumer.deadletter.causes import Code
 from consumer.exits import RefusedError
 from consumer.features.block import Source, Values
 from consumer.features.column import absent_cause, cause
-from consumer.model.tensors import Array, Tensor, quantise, whole_within
+from consumer.model.tensors import Array, Tensor, from_floats, whole_within
 from consumer.pipeline.features import BytesFeature, ImageFeature
 from consumer.pipeline.units import factor
 from consumer.types import Cause
@@ -88,15 +88,13 @@ class _Content:
             raise _WrongError(Code.OUT_OF_RANGE, "holds what is not finite")
         if self._plain and numbers.dtype == tensor.dtype:
             return numbers.reshape(self._shape)  # as stored, also where the tensor is quantised
-        scaled = (numbers.astype(np.float64) * self._scale - self._mean) / self._std
-        if tensor.scale:
-            return quantise(scaled.astype(np.float32), tensor).reshape(self._shape)
-        if np.dtype(tensor.dtype).kind == "f":
-            with np.errstate(over="ignore"):
-                narrow = scaled.astype(tensor.dtype)
-            if not np.isfinite(narrow).all():
-                raise _WrongError(Code.OUT_OF_RANGE, f"holds what is more than a {tensor.dtype} can hold")
-            return narrow.reshape(self._shape)
+        with np.errstate(over="ignore"):  # an overflow becomes infinite, and that is looked for
+            scaled = (numbers.astype(np.float64) * self._scale - self._mean) / self._std
+        if tensor.scale or tensor.floats == tensor.dtype:
+            made, odd = from_floats(scaled, tensor)
+            if odd.any():
+                raise _WrongError(Code.OUT_OF_RANGE, f"holds what is more than a {tensor.floats} can hold")
+            return made.reshape(self._shape)
         if not whole_within(scaled, np.iinfo(tensor.dtype)).all():
             raise _WrongError(Code.OUT_OF_RANGE, f"holds what is no {tensor.dtype}")
         return scaled.astype(tensor.dtype).reshape(self._shape)

@@ -12,7 +12,7 @@ from consumer.exits import RefusedError
 from consumer.features.block import Source, Values
 from consumer.features.column import cause
 from consumer.hooks import FAILURES, WrongAnswerError, WrongRowsError, call_hook, failure
-from consumer.model.tensors import Array, Tensor, quantise, whole_within
+from consumer.model.tensors import Array, Tensor, from_floats, whole_within
 from consumer.pipeline.features import HookType, PythonFeature
 from consumer.trial import misfit, trial_rows
 from consumer.types import Cause, Stage
@@ -144,12 +144,10 @@ def _typed(array: Array, tensor: Tensor) -> tuple[Array, Array]:
     if array.dtype == dtype and dtype.kind != "f":
         return array, np.zeros(len(array), dtype=bool)  # as stored, also where the tensor is quantised
     rows = len(array)
-    if dtype.kind == "f" or tensor.scale or dtype.kind == "b":
-        with np.errstate(over="ignore"):
-            narrow = array.astype(dtype if dtype.kind == "f" else np.float32)
-        odd = ~np.isfinite(narrow).reshape(rows, -1).all(axis=1)
-        narrow[odd] = 0
-        return quantise(narrow, tensor) if tensor.scale else narrow.astype(dtype, copy=False), odd
-    fits = whole_within(array, np.iinfo(dtype))
-    unfit: Array = np.logical_or.reduce(~fits.reshape(rows, -1), axis=1)
-    return np.where(fits, array, 0).astype(dtype), unfit
+    if dtype.kind in "fb" or tensor.scale:
+        made, odd = from_floats(array, tensor)
+    else:
+        odd = ~whole_within(array, np.iinfo(dtype))
+        made = np.where(odd, 0, array).astype(dtype)
+    unfit: Array = np.logical_or.reduce(odd.reshape(rows, -1), axis=1)
+    return made, unfit

@@ -9,7 +9,7 @@ from consumer.deadletter.causes import Code
 from consumer.features.block import Values
 from consumer.features.category import CategoryColumn
 from consumer.features.column import EXACT, Column, Floats, cause
-from consumer.model.tensors import Array, Tensor, quantise
+from consumer.model.tensors import Array, Tensor, from_floats
 from consumer.types import Cause
 
 
@@ -31,8 +31,6 @@ class Matrix:
             isinstance(column, CategoryColumn) and column.indices and column.highest <= np.iinfo(tensor.dtype).max
             for column in columns
         )
-        # Quantised and boolean tensors are made from float32.
-        self._float = tensor.dtype if kind == "f" else "float32"
 
     def build(self, values: Values, rows: int, bad: dict[int, Cause]) -> dict[str, Array]:
         """Return a (rows, ...) array of the tensor's type."""
@@ -53,12 +51,10 @@ class Matrix:
             return matrix.astype(self._tensor.dtype)
         if self._integer:
             return self._integers(matrix, bad)
-        narrow = matrix.astype(self._float)
-        finite = np.isfinite(narrow)
-        if not finite.all():
-            self._refuse(matrix, ~finite, Code.OUT_OF_RANGE, f"is more than a {self._float} can hold", bad)
-            narrow[~finite] = 0
-        return quantise(narrow, self._tensor) if self._tensor.scale else narrow.astype(self._tensor.dtype, copy=False)
+        made, odd = from_floats(matrix, self._tensor)
+        if odd.any():
+            self._refuse(matrix, odd, Code.OUT_OF_RANGE, f"is more than a {self._tensor.floats} can hold", bad)
+        return made
 
     def _integers(self, matrix: Floats, bad: dict[int, Cause]) -> Array:
         limits = np.iinfo(self._tensor.dtype)

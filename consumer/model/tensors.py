@@ -51,6 +51,11 @@ class Tensor(msgspec.Struct, frozen=True):
         """Bytes of one row."""
         return self.width * np.dtype(self.dtype).itemsize
 
+    @property
+    def floats(self) -> str:
+        """The type of floats that its values are made as: its own, or float32 where it is quantised or boolean."""
+        return self.dtype if np.dtype(self.dtype).kind == "f" else "float32"
+
     def __str__(self) -> str:
         shape = ", ".join("?" if size < 0 else str(size) for size in self.shape)
         return f"`{self.name}` ({self.dtype}[{shape}])"
@@ -68,6 +73,20 @@ def whole_within(numbers: Array, limits: "np.iinfo[Any]") -> npt.NDArray[np.bool
     whole: npt.NDArray[np.bool_] = exact == np.rint(exact)
     whole &= (exact >= float(limits.min)) & (exact < float(limits.max + 1))
     return whole
+
+
+def from_floats(numbers: Array, tensor: Tensor) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Put numbers into a tensor of floats, or into one that is made of floats.
+
+    Returns:
+        The array in the tensor's type, and which of the numbers it can't hold: too large, or not finite.
+    """
+    with np.errstate(over="ignore"):  # an overflow becomes infinite, and that is looked for
+        narrow = numbers.astype(tensor.floats)
+    odd = ~np.isfinite(narrow)
+    if odd.any():
+        narrow[odd] = 0
+    return quantise(narrow, tensor) if tensor.scale else narrow.astype(tensor.dtype, copy=False), odd
 
 
 def quantise(numbers: Array, tensor: Tensor) -> Array:

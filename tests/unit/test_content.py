@@ -94,6 +94,15 @@ def test_numbers_that_the_tensor_can_not_hold_are_a_dead_letter(given: Any, dtyp
     assert bad[0].code == Code.OUT_OF_RANGE
 
 
+def test_a_number_that_no_float_holds_saturates_no_quantised_tensor() -> None:
+    """As beside others in a matrix: it is a dead letter, where an infinite one would have become the largest."""
+    block = BytesBlock(BytesFeature(field="f", dtype="float64"), tensor(1, dtype="int8", scale=0.5))
+    contents = [base64.b64encode(np.float64(number).tobytes()).decode() for number in (1e300, 3.0)]
+    made, bad = run(block, *contents)
+    assert {row: cause.code for row, cause in bad.items()} == {0: Code.OUT_OF_RANGE}
+    assert made.tolist() == [[0], [6]]
+
+
 def test_an_image_is_rows_of_pixels() -> None:
     """Grey ones with or without a channel of their own; of RGB, three."""
     grey = [[0, 51], [102, 255]]
