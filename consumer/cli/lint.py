@@ -1,9 +1,7 @@
 """``onelane lint``: all that can be known of a pipeline before a broker is asked."""
 
-import itertools
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,13 @@ from consumer.assembly import Assembly, assemble
 from consumer.authoring.report import Report, Told, UnreadableError, report
 from consumer.authoring.sample import Fallen, Sample, Seen, look_at
 from consumer.cli.options import load_pipeline, pipeline_argument
-from consumer.cli.streams import opened
+from consumer.cli.streams import sampled
 from consumer.exits import ExitCode, OnelaneError, PipelineError, RefusedError
 from consumer.kafka.registry import CheckingRegistry
 from consumer.operate.logs import set_up_logs
 from consumer.pipeline.findings import Finding, MisfitsError
 from consumer.shape import strangers
-from consumer.sources import Form, Lines
-from consumer.types import Event, NotYetError
+from consumer.types import NotYetError
 
 _SAMPLE = 10_000
 
@@ -121,12 +118,10 @@ def _error(found: Report) -> OnelaneError:
 
 
 def _look(assembly: Assembly, path: Path, limit: int) -> Sample:
-    with opened(path) as (lines, _, _):
-        source = Lines(lines, str(path), Form.of(assembly.file.spec.input.format))
-        try:
-            sample = look_at(itertools.islice(_each(source), limit), assembly)
-        except NotYetError as error:
-            raise RefusedError(f"{path} can't be looked at: {error}") from None
+    try:
+        sample = look_at(sampled(path, assembly.file.spec.input.format, limit), assembly)
+    except NotYetError as error:
+        raise RefusedError(f"{path} can't be looked at: {error}") from None
     if not sample.events:
         raise PipelineError(f"{path}: no events")
     return sample
@@ -140,11 +135,6 @@ def _strange(assembly: Assembly) -> list[Finding]:
     """Find fields that the events' schema of a registry lacks: a later schema may have them."""
     spec, schema = assembly.file.spec, assembly.formats.event
     return strangers(spec, schema) if schema is not None and spec.registry else []
-
-
-def _each(source: Lines) -> Iterator[Event]:
-    while events := source.read(256):
-        yield from events
 
 
 def _dead(sample: Sample) -> int:

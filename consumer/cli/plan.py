@@ -1,6 +1,5 @@
 """``onelane plan``: how many replicas, threads and rows, by measuring."""
 
-import itertools
 import logging
 import math
 import re
@@ -18,12 +17,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from consumer.assembly import Assembly, assemble
 from consumer.cli.options import load_pipeline, pipeline_argument
 from consumer.cli.printed import Printed
-from consumer.cli.streams import keep_apart, opened, written
+from consumer.cli.streams import keep_apart, sampled, written
 from consumer.exits import PipelineError, RefusedError
 from consumer.kafka.registry import CheckingRegistry
 from consumer.operate.logs import set_up_logs
 from consumer.pipeline.units import Duration
-from consumer.plan.events import COUNT, made_up, unfiltered
+from consumer.plan.events import made_up, unfiltered
 from consumer.plan.measure import Subject, Told
 from consumer.plan.measured import MADE_UP
 from consumer.plan.page import page
@@ -31,7 +30,6 @@ from consumer.plan.plan import make_plan
 from consumer.plan.report import show
 from consumer.plan.shape import Wanted
 from consumer.plan.words import as_json
-from consumer.sources import Form, Lines
 from consumer.types import Event, NotYetError
 
 _SAMPLE: Final = 10_000
@@ -203,17 +201,10 @@ def command(
 
 
 def _events(assembly: Assembly, path: Path) -> list[Event]:
-    form = Form.TEXT if assembly.file.spec.input.format == "json" else Form.BASE64
-    with opened(path) as (lines, _, _):
-        events = list(itertools.islice(_each(Lines(lines, str(path), form)), _SAMPLE))
+    events = list(sampled(path, assembly.file.spec.input.format, _SAMPLE))
     if not events:
         raise PipelineError(f"--sample {path}: there are no events in it")
     return events
-
-
-def _each(source: Lines) -> Iterator[Event]:
-    while events := source.read(COUNT):
-        yield from events
 
 
 def _opened(path: Path | None) -> AbstractContextManager[BinaryIO | None]:

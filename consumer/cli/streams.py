@@ -7,16 +7,21 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from consumer.cli.signals import undone_by_signals
 from consumer.exits import PipelineError
 from consumer.pipeline.encoding import UTF16, is_utf16
+from consumer.sources import Form, Lines
+from consumer.types import Event
 
 _GZIP: Final = b"\x1f\x8b"
 _MARK: Final = codecs.BOM_UTF8
 _LEVEL: Final = 6
+# Events that are read at once.
+_MANY: Final = 256
 
 
 @contextmanager
@@ -32,6 +37,22 @@ def opened(path: Path) -> Iterator[tuple[Iterable[bytes], int, Callable[[], int]
         raise PipelineError(f"{path}: can't be read: {error.strerror}") from None
     with raw:
         yield compressed(raw, str(path)), os.fstat(raw.fileno()).st_size, raw.tell
+
+
+def sampled(path: Path, name: str, limit: int) -> Iterator[Event]:
+    """Return the first events of a file, as many as there are up to a limit.
+
+    Args:
+        path: of the file, gzipped or not.
+        name: of the events' format.
+        limit: how many at most.
+
+    Raises:
+        PipelineError: it can't be read, or a line of it.
+    """
+    with opened(path) as (lines, _, _):
+        source = Lines(lines, str(path), Form.of(name))
+        yield from islice(chain.from_iterable(iter(lambda: source.read(_MANY), [])), limit)
 
 
 def compressed(raw: BinaryIO, name: str) -> Iterable[bytes]:

@@ -13,13 +13,13 @@ from consumer.cases.judge import Judged, judge
 from consumer.cases.junit import junit
 from consumer.cases.record import record
 from consumer.cli.options import load_pipeline, pipeline_argument
-from consumer.cli.streams import keep_apart, opened, written
+from consumer.cli.streams import keep_apart, sampled, written
 from consumer.exits import PipelineError, RefusedError
 from consumer.formats import record_reader
 from consumer.operate.logs import set_up_logs
 from consumer.pipeline.cases import ENDING, Placed, beside, from_pipeline, read_cases
 from consumer.pipeline.load import PipelineFile
-from consumer.sources import Form, Lines
+from consumer.sources import Form
 
 _file = click.Path(dir_okay=False, path_type=Path)
 
@@ -82,11 +82,11 @@ def _record(file: PipelineFile, recorded: Path | None, sample: Path | None, limi
         raise PipelineError(f"--record {recorded}: the name has to end in {ENDING}, or the cases would not be found")
     if recorded.exists():
         raise PipelineError(f"--record {recorded}: the file exists, and cases are not to be lost")
-    assembly, form = assemble(file), Form.of(file.spec.input.format)
+    assembly, name = assemble(file), file.spec.input.format
     read = record_reader(file.spec, assembly.formats)
-    with opened(sample) as (lines, _, _), written(recorded) as raw, io.TextIOWrapper(raw, "utf-8") as out:
-        events = Lines(lines, str(sample), form).read(limit)
-        if not events:
-            raise PipelineError(f"{sample}: no events")
-        count = record(events, assembly.enrichers()().enrich, read, out, form)
+    events = list(sampled(sample, name, limit))
+    if not events:
+        raise PipelineError(f"{sample}: no events")
+    with written(recorded) as raw, io.TextIOWrapper(raw, "utf-8") as out:
+        count = record(events, assembly.enrichers()().enrich, read, out, Form.of(name))
     click.echo(f"{recorded}: {count} cases; look through them: what the pipeline says today need not be right")
