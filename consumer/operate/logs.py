@@ -3,12 +3,13 @@
 import logging
 import sys
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
 
 _CLIENT_LOG: Final = "onelane.librdkafka"
+# The least time between two tellings of the same, in seconds.
+_SELDOM: Final = 10.0
 
 
 def set_up_logs(least: int = logging.INFO) -> None:
@@ -43,22 +44,15 @@ def client_log() -> logging.Logger:
 
 
 class Seldom:
-    """Lets the same thing through once in a while: a client without a broker tells so twenty times a second.
+    """Lets the same thing through once in a while: a client without a broker tells so twenty times a second."""
 
-    Args:
-        seconds: the least time between two.
-        clock: monotonic seconds.
-    """
-
-    def __init__(self, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds = seconds
-        self._clock = clock
+    def __init__(self) -> None:
         self._said: dict[str, float] = {}
 
     def __call__(self, what: str) -> bool:
         """Return whether to say it now."""
-        now = self._clock()
-        if now - self._said.get(what, float("-inf")) < self._seconds:
+        now = time.monotonic()
+        if now - self._said.get(what, float("-inf")) < _SELDOM:
             return False
         self._said[what] = now
         return True

@@ -12,12 +12,12 @@ from consumer.pipeline.paths import Steps, is_part, parse
 from consumer.plan.measured import MADE_UP
 from consumer.types import Event, PlainEvent
 
-COUNT: Final = 512
+_COUNT: Final = 512
 _HEADERS: Final = "@headers."
 _CREATED: Final = (1, 1_700_000_000_000)
 
 
-def made_up(assembly: Assembly, count: int = COUNT) -> list[Event]:
+def made_up(assembly: Assembly, count: int = _COUNT) -> list[Event]:
     """Return events that hold the declared fields and nothing else.
 
     Raises:
