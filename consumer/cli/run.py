@@ -2,7 +2,6 @@
 
 import platform
 import secrets
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -17,21 +16,19 @@ import structlog
 from consumer import __version__
 from consumer.assembly import Assembly, assemble
 from consumer.cli.options import load_pipeline, pipeline_argument
+from consumer.cli.serving import serve
 from consumer.cli.workers import how_many, supervise
-from consumer.exits import ExitCode, OnelaneError, PipelineError, StoppedError, listed
+from consumer.exits import ExitCode, OnelaneError, StoppedError, listed
 from consumer.kafka.connect import Connection, connect
 from consumer.kafka.registry import RegisteringRegistry, SchemaRegistry
 from consumer.lane import OPEN_BYTES
 from consumer.observer import Observers
 from consumer.operate.figures import Figures
 from consumer.operate.front import Front
-from consumer.operate.http import AddressError, Server
 from consumer.operate.logs import set_up_logs
 from consumer.operate.memory import budget, limit
 from consumer.operate.pulse import Doing, Pulse, WatchedInterpreter
 from consumer.operate.watchdog import Watchdog
-from consumer.pipeline.findings import Finding
-from consumer.pipeline.load import PipelineFile
 from consumer.supervise.tie import end_with, heart
 from consumer.worker import Worker
 
@@ -115,7 +112,7 @@ def _run(path: Path, instance: str, *, release: bool, ties: _Ties) -> ExitCode:
     watchdog = Watchdog(timeout, pulse, beat=ties.beat(pulse))
     watchdog.start()
     front = Front(file.spec.name, pulse, watchdog.stopping)
-    _serve(file, front, ties.listener)
+    serve(file, front.pages, ties.listener)  # before the model is opened, so that a slow start shows
     assembly = assemble(file, RegisteringRegistry if file.spec.output.register else SchemaRegistry)
     front.meters.describe(_what_runs(assembly))
     connection = connect(file.spec, instance, assembly.provenance, pulse, watchdog.stopping)
@@ -142,21 +139,6 @@ def _run(path: Path, instance: str, *, release: bool, ties: _Ties) -> ExitCode:
         raise
     _log.info("stopped", **figures.summary())
     return ExitCode.DONE
-
-
-def _serve(file: PipelineFile, front: Front, listener: int | None) -> None:
-    """Serve probes and metrics, if the file says where: before the model is opened, so that a slow start shows.
-
-    A supervisor serves there itself, and asks its workers on sockets that it gave them.
-    """
-    address = file.spec.operate.http if listener is None else socket.socket(fileno=listener)
-    if address is None:
-        return
-    try:
-        server = Server(address, front.pages)
-    except AddressError as error:
-        raise PipelineError(file.refusal([Finding(("operate", "http"), str(error))])) from None
-    _log.info("serving", http=server.address, pages=list(front.pages))
 
 
 def _what_runs(assembly: Assembly) -> dict[str, str]:

@@ -9,11 +9,10 @@ import click
 import structlog
 
 from consumer.cli.options import load_pipeline
-from consumer.exits import ExitCode, PipelineError
+from consumer.cli.serving import serve
+from consumer.exits import ExitCode
 from consumer.operate.cores import cores
-from consumer.operate.http import AddressError, Server
 from consumer.operate.pulse import CALL_LIMIT
-from consumer.pipeline.findings import Finding
 from consumer.supervise.front import SupervisorFront
 from consumer.supervise.member import Member
 from consumer.supervise.memory import Budgets
@@ -67,14 +66,7 @@ def supervise(path: Path, workers: int, instance: str, *, release: bool) -> Exit
         for number in range(workers)
     ]
     supervisor = Supervisor(members, file.spec.operate.shutdown_timeout, signals.wait)
-    address = file.spec.operate.http
-    if address is not None:
-        front = SupervisorFront(file.spec.name, supervisor)
-        try:
-            server = Server(address, front.pages)
-        except AddressError as error:
-            raise PipelineError(file.refusal([Finding(("operate", "http"), str(error))])) from None
-        _log.info("serving", http=server.address, pages=list(front.pages))
+    serve(file, SupervisorFront(file.spec.name, supervisor).pages)
     _log.info("supervising", workers=workers, cores=cores(), instances=[member.seen.instance for member in members])
     code = supervisor.run()
     _log.info("stopped", code=int(code))
