@@ -32,13 +32,13 @@ from consumer.model.probe import Limit, Verdict, probe
 from consumer.model.runner import Runner
 from consumer.model.tensors import Interpreter
 from consumer.operate.memory import cost
-from consumer.pipeline.contradictions import each_feature
 from consumer.pipeline.expression import compile_expression
 from consumer.pipeline.features import fields_of
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.findings import Path as Where
 from consumer.pipeline.hooks import HookSource
 from consumer.pipeline.load import PipelineFile
+from consumer.pipeline.mapping import each_feature
 from consumer.pipeline.paths import is_part
 from consumer.pipeline.spec import Model, Pipeline
 from consumer.records.answers import OutputColumn

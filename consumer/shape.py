@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from consumer.exits import RefusedError
-from consumer.pipeline.contradictions import each_feature
 from consumer.pipeline.expression import ExpressionError, compile_expression
 from consumer.pipeline.features import fields_of
 from consumer.pipeline.findings import Finding
 from consumer.pipeline.findings import Path as Where
+from consumer.pipeline.mapping import each_feature
 from consumer.pipeline.paths import Steps, is_part, joined, meant, parse
 from consumer.pipeline.spec import Pipeline
 from consumer.records.schemas import Schema, SchemaError

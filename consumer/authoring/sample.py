@@ -13,7 +13,6 @@ import orjson
 from consumer.assembly import Assembly
 from consumer.authoring.names import Names
 from consumer.model.tensors import Array
-from consumer.pipeline.contradictions import each_feature
 from consumer.pipeline.features import (
     CategoryFeature,
     Feature,
@@ -23,6 +22,7 @@ from consumer.pipeline.features import (
     fields_of,
 )
 from consumer.pipeline.findings import Finding, Path
+from consumer.pipeline.mapping import each_feature
 from consumer.pipeline.paths import is_part
 from consumer.pipeline.vocabulary import keys
 from consumer.records.translated import Translated

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from consumer.pipeline.features import CategoryFeature, Feature, TextFeature
+from consumer.pipeline.features import CategoryFeature, TextFeature
 from consumer.pipeline.hooks import HookSource
+from consumer.pipeline.mapping import each_feature
 from consumer.pipeline.outputs import LabelledOutput
 from consumer.pipeline.spec import Model, Pipeline
 
@@ -23,16 +24,11 @@ def named_files(spec: Pipeline, directory: Path, hooks: Iterable[HookSource]) ->
 
 
 def _of_features(model: Model) -> Iterator[str]:
-    for features in model.inputs.values():
-        for feature in features if isinstance(features, list) else [features]:
-            yield from _of_feature(feature)
-
-
-def _of_feature(feature: Feature) -> Iterator[str]:
-    if isinstance(feature, TextFeature) and feature.tokenizer is not None:
-        yield feature.tokenizer
-    if isinstance(feature, CategoryFeature) and isinstance(feature.vocabulary, str):
-        yield feature.vocabulary
+    for _, feature in each_feature(model):
+        if isinstance(feature, TextFeature) and feature.tokenizer is not None:
+            yield feature.tokenizer
+        if isinstance(feature, CategoryFeature) and isinstance(feature.vocabulary, str):
+            yield feature.vocabulary
 
 
 def _of_outputs(model: Model) -> Iterator[str]:
