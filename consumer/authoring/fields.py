@@ -12,6 +12,7 @@ import msgspec
 import orjson
 
 from consumer.exits import PipelineError
+from consumer.features.number import JSON_NUMBER
 from consumer.pipeline.paths import joined, parse
 
 # Beyond so many different values a field is no category.
@@ -23,8 +24,6 @@ _NEARLY: Final = 0.9
 _RARE: Final = 0.05
 # Days and times as people write them, in whatever order, and as mails do.
 _DATED: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T,].*)?|[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} .*")
-# As JSON writes numbers: what `text: allow` takes. 007 is none, but a name.
-_NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 # Beyond it floats don't tell integers apart.
 _EXACT: Final = 2**53
 
@@ -250,7 +249,8 @@ def _take(field: Field, value: Any) -> None:  # noqa: ANN401
     if kind == "number":
         _count(field, value)
     elif kind == "text":
-        if _NUMBER.fullmatch(value) and math.isfinite(float(value)):
+        # What `text: allow` takes; 007 is no number, but a name.
+        if JSON_NUMBER.fullmatch(value) and math.isfinite(float(value)):
             field.digits += 1
             _count(field, float(value))
         field.letters += len(value)

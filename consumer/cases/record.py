@@ -8,11 +8,9 @@ import orjson
 from ruamel.yaml import YAML
 
 from consumer.cases.judge import Enrich, Read
+from consumer.pipeline.contradictions import RESERVED
 from consumer.sources import Form
 from consumer.types import DeadLetter, Event, Filtered, Result, outcome
-
-# These name the model and the pipeline: they change with each version, and no case should.
-_PROVENANCE = ("model", "pipeline")
 
 
 def record(events: Iterable[Event], enrich: Enrich, read: Read, out: TextIO, form: Form) -> int:
@@ -48,7 +46,8 @@ def _case(number: int, result: Result, read: Read, form: Form) -> dict[str, Any]
         case["expect_filtered"] = str(outcome(result))
         return case
     found = read(result.value)
-    case["expect"] = {name: value for name, value in found.items() if name not in _PROVENANCE}
+    # What names the model and the pipeline changes with each version, and no case should.
+    case["expect"] = {name: value for name, value in found.items() if name not in RESERVED}
     return case
 
 

@@ -14,7 +14,7 @@ from consumer.types import Cause
 _SPREAD: Final = 2.0
 
 # As JSON writes numbers, https://www.rfc-editor.org/rfc/rfc8259#section-6; Python would take "1_0" and "nan" too.
-_NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+JSON_NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 TRANSFORMS: Final[Mapping[str, Callable[[Floats], Floats]]] = {"log1p": np.log1p, "log": np.log, "sqrt": np.sqrt}
 
@@ -67,7 +67,7 @@ class NumberColumn:
         for row, value in enumerate(values):
             if not isinstance(value, str):
                 numbers.append(value)
-            elif _NUMBER.fullmatch(value):
+            elif JSON_NUMBER.fullmatch(value):
                 numbers.append(float(value))
             else:
                 bad.setdefault(row, cause(Code.WRONG_TYPE, f"no number: {value!r}", self.field))

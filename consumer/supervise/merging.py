@@ -5,9 +5,8 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 from collections.abc import Iterable
-from typing import Final
 
-WORKER: Final = "worker"
+from consumer.operate.metrics import WORKER
 
 
 def merged(pages: Iterable[tuple[str, str]]) -> str:
@@ -42,5 +41,5 @@ def labelled(line: str, worker: str) -> str:
     name, space, value = line.partition(" ")
     bare, brace, _ = name.partition("{")
     if not brace:
-        return f'{name}{{{WORKER}="{worker}"}}{space}{value}'
-    return f'{bare}{{{WORKER}="{worker}",{line[len(bare) + 1 :]}'
+        return f'{name}{{{WORKER.name}="{worker}"}}{space}{value}'
+    return f'{bare}{{{WORKER.name}="{worker}",{line[len(bare) + 1 :]}'
