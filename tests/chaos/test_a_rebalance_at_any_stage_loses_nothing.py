@@ -126,7 +126,7 @@ def test_a_rebalance_at_any_stage_loses_nothing(
             note = "in " + ", ".join(stage.what for stage in stages)
             missing, doubled = len(outcome.missing), len(outcome.duplicates)
             survived(Fault(what, cell.protocol, cell.delivery, len(stages), total, missing, doubled, note))
-            assert (outcome.missing, outcome.dead) == ([], [])
+            outcome.assert_each_enriched()
             if cell.delivery == "exactly_once":
                 outcome.assert_exactly_once()
 

@@ -57,7 +57,7 @@ def test_a_scale_up_loses_no_batching_window_as_redpanda_connect_4009_did(
         missing, doubled = len(outcome.missing), len(outcome.duplicates)
         note = "at most one interpreter was made for each partition that came, none for those that stayed"
         survived(Fault("scale-up with windows open", protocol, delivery, moved, total, missing, doubled, note))
-        assert (outcome.missing, outcome.dead) == ([], [])
+        outcome.assert_each_enriched()
         if delivery == "exactly_once":
             outcome.assert_exactly_once()
         assert moved

@@ -86,7 +86,7 @@ def _storms(
                 f"{what}; {sum(assigned)} partitions assigned, {sum(made)} interpreters made for them",
             )
         )
-        assert (outcome.missing, outcome.dead) == ([], [])
+        outcome.assert_each_enriched()
         if delivery == "exactly_once":
             outcome.assert_exactly_once()
         assert storm.happened.keys() == {"join", "SIGTERM", "kill -9", "SIGSTOP"}

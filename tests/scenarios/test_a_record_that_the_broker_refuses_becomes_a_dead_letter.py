@@ -31,7 +31,7 @@ def test_a_record_that_the_broker_refuses_becomes_a_dead_letter(
     assert 2 <= len(worker.logs("rewound to the last checkpoint")) <= 1 + len(culprits)
     assert not worker.logs("partition held")
     outcome = verify(stream, range(100))
-    assert not outcome.missing
+    outcome.assert_none_missing()
     if delivery == "exactly_once":
         outcome.assert_each_once()
     assert sorted(outcome.dead) == culprits

@@ -59,7 +59,7 @@ def _assert_dead(stream: Stream, ids: list[int], delivery: str = "exactly_once")
     """Wait for the end; just these ids are dead letters, with their cause, and the rest is enriched."""
     wait_until_caught_up(stream)
     outcome = verify(stream, range(100))
-    assert not outcome.missing
+    outcome.assert_none_missing()
     if delivery == "exactly_once":
         outcome.assert_each_once()
     assert sorted(set(outcome.dead)) == ids

@@ -43,23 +43,35 @@ class Outcome:
     Attributes:
         missing: ids that are neither enriched nor dead letters.
         duplicates: id -> how often it is there, where that is more than once.
+        strangers: ids that are there and never were an event's.
         disorder: keys whose events are not in the order in which they were written.
         dead: ids of dead letters, in order of partition and offset.
     """
 
     missing: list[int]
     duplicates: dict[int, int]
+    strangers: list[int]
     disorder: list[bytes]
     dead: list[int]
 
     def assert_exactly_once(self) -> None:
         """Each event is enriched, once, in order."""
+        self.assert_each_enriched()
         self.assert_each_once()
+
+    def assert_each_enriched(self) -> None:
+        """Each event is enriched, however often, and no other is."""
+        self.assert_none_missing()
         assert not self.dead, f"{len(self.dead)} dead letters: {self.dead[:10]}"
+
+    def assert_none_missing(self) -> None:
+        """Each event is enriched or a dead letter, however often, and no other is."""
+        assert not self.missing, f"{len(self.missing)} events missing: {self.missing[:10]}"
+        assert not self.strangers, f"{len(self.strangers)} that never were events: {self.strangers[:10]}"
 
     def assert_each_once(self) -> None:
         """Each event is enriched or a dead letter, once, in order."""
-        assert not self.missing, f"{len(self.missing)} events missing: {self.missing[:10]}"
+        self.assert_none_missing()
         assert not self.duplicates, f"{len(self.duplicates)} doubled: {dict(list(self.duplicates.items())[:10])}"
         assert not self.disorder, f"order is lost for {len(self.disorder)} keys: {self.disorder[:5]!r}"
 
@@ -72,7 +84,8 @@ def verify(stream: Stream, ids: Iterable[int]) -> Outcome:
     wanted = set(ids)
     return Outcome(
         missing=sorted(wanted - seen.keys()),
-        duplicates={number: count for number, count in seen.items() if count > 1 or number not in wanted},
+        duplicates={number: count for number, count in seen.items() if count > 1},
+        strangers=sorted(seen.keys() - wanted),
         disorder=[*_disorder(enriched), *_disorder(dead)],
         dead=event_ids(dead),
     )
