@@ -1,6 +1,7 @@
 """The one seam: events in, for each an enriched record or a dead letter out, in order.
 
-``run``, ``enrich`` and ``demo`` all go through it, so the same bytes give the same bytes wherever they are read from.
+Every command that says what becomes of events goes through it, so the same bytes give the same bytes wherever they
+are read from.
 """
 
 from collections.abc import Mapping, Sequence

@@ -109,7 +109,8 @@ def record_reader(spec: Pipeline, formats: Formats) -> Callable[[bytes], dict[st
     framed = _FRAME if spec.registry and name != "json" else 0
     if name in _TEXT or formats.schema is None:
         return lambda value: _answers(value[framed:], field)
-    message = spec.input.message or "" if spec.output.layout == "merge" else ""  # else it is the first of the file
+    # Beside or without its event, the record is the first message of the file.
+    message = (spec.input.message or "") if spec.output.layout == "merge" else ""
     rules = _rules(spec, {})
     alone = msgspec.structs.replace(rules, finite=frozenset({field}), forbidden=None, layout="only", message=message)
     decoder = _dialect(name, None, alone).decoder(formats.schema)

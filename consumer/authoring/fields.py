@@ -282,7 +282,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_time(text: str) -> bool:
-    """Return whether features take a text for a time: the same function reads it."""
+    """Return whether features take a text for a time, seconds that are put in at the ends of months apart."""
     with suppress(msgspec.ValidationError):
         msgspec.convert(text, datetime)
         return True
