@@ -27,13 +27,14 @@ import orjson
 import psutil
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
+from bench.broker import broker_apart
 from bench.environments import environment
 from bench.events import events
 from bench.peers.check import PARTITIONS, ROOT, WAYS, Heard, Way, load, tail
 from bench.peers.job import Job
 from bench.peers.records import differences
 from bench.pipeline_file import write_pipeline
-from tests.support.kafka import STEADY, KafkaBroker
+from tests.support.kafka import KafkaBroker
 from tests.support.topics import end_offsets, read_all
 
 RESULTS: Final = ROOT / "docs" / "performance.json"
@@ -194,10 +195,8 @@ class _Scene(msgspec.Struct, frozen=True):
 
 def _job(job: str, count: int, rounds: int, wanted: list[str] | None) -> list[Taken]:
     ways: dict[str, Way | None] = {**dict.fromkeys(_ONELANE), **WAYS}
-    cores = sorted(os.sched_getaffinity(0))
     taken = []
-    with KafkaBroker(jvm=STEADY) as kafka, tempfile.TemporaryDirectory() as folder:
-        psutil.Process(kafka.pid).cpu_affinity(cores[:-1] or cores)
+    with broker_apart() as (kafka, cores), tempfile.TemporaryDirectory() as folder:
         kafka.create_topic(SOURCE, PARTITIONS)
         load(kafka.bootstrap, list(events(job, count)))
         _have_internal_topics(kafka.bootstrap)

@@ -7,17 +7,14 @@ first thousand events is taken off, which is joining and the first batches, so t
 """
 
 import argparse
-import os
 import tempfile
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from bench.backlog import TOPIC, Run, enrich
+from bench.broker import broker_apart
 from bench.limit import PARTITIONS, load
 from bench.pipeline_file import PIPELINES
-from tests.support.kafka import STEADY, KafkaBroker
 
 _FIRST: Final = 1_000
 _EVENTS: Final = 300_000
@@ -47,9 +44,7 @@ def _row(partitions: int, events: int, rounds: int) -> str:
 
 def _least(partitions: int, events: int, rounds: int) -> tuple[float, int]:
     """Return the CPU seconds of a whole backlog, and the most memory that a worker had."""
-    cores = sorted(os.sched_getaffinity(0))
-    with KafkaBroker(jvm=STEADY) as kafka, tempfile.TemporaryDirectory() as folder:
-        psutil.Process(kafka.pid).cpu_affinity(cores[:-1] or cores)
+    with broker_apart() as (kafka, cores), tempfile.TemporaryDirectory() as folder:
         kafka.create_topic(TOPIC, partitions)
         load(kafka.bootstrap, events, partitions)
         runs = [Run(PIPELINES / "small.yaml", f"enriched-{turn}", events, cores[-1:]) for turn in range(rounds)]

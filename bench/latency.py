@@ -8,7 +8,6 @@ what the target is, wait + checkpoint + 25 ms, and what an event cost the worker
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,9 +20,9 @@ import orjson
 import psutil
 from confluent_kafka import Consumer, Producer
 
+from bench.broker import broker_apart
 from bench.events import events
 from bench.pipeline_file import write_pipeline
-from tests.support.kafka import STEADY, KafkaBroker
 
 PARTITIONS: Final = 6
 CHECKPOINT_MS: Final = 100
@@ -45,9 +44,7 @@ def main() -> None:
     if arguments.read:
         read(*arguments.read)
         return
-    cores = sorted(os.sched_getaffinity(0))
-    with KafkaBroker(jvm=STEADY) as kafka, tempfile.TemporaryDirectory() as folder:
-        psutil.Process(kafka.pid).cpu_affinity(cores[:-1] or cores)
+    with broker_apart() as (kafka, cores), tempfile.TemporaryDirectory() as folder:
         for topic in ("events", "enriched", "enriched-dead"):
             kafka.create_topic(topic, PARTITIONS)
         file = write_pipeline(Path(folder), "small", kafka.bootstrap, ("events", "enriched"), "exactly_once")

@@ -23,8 +23,9 @@ import psutil
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from bench.bare_loop import FLIGHTS, ROWS
+from bench.broker import broker_apart
 from bench.pipeline_file import write_pipeline
-from tests.support.kafka import STEADY, KafkaBroker
+from tests.support.kafka import KafkaBroker
 from tests.support.topics import lag, wait_until
 
 PARTITIONS: Final = 6
@@ -45,9 +46,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=500_000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    with KafkaBroker(jvm=STEADY) as kafka, tempfile.TemporaryDirectory() as folder:
-        cores = sorted(os.sched_getaffinity(0))
-        psutil.Process(kafka.pid).cpu_affinity(cores[:-1] or cores)
+    with broker_apart() as (kafka, cores), tempfile.TemporaryDirectory() as folder:
         kafka.create_topic("flights", PARTITIONS)
         load(kafka.bootstrap, arguments.events)
         runs: dict[str, list[Measured]] = {"bare loop": [], "onelane run": []}

@@ -10,7 +10,6 @@ consumer/plan/speed.py.
 import argparse
 import contextlib
 import gzip
-import os
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from typing import Final
 import psutil
 
 from bench.bare_loop import FLIGHTS
+from bench.broker import broker_apart
 from bench.limit import PARTITIONS, load, onelane
 from bench.pipeline_file import PIPELINES
 from consumer.assembly import assemble
@@ -29,7 +29,6 @@ from consumer.pipeline.load import load as load_pipeline
 from consumer.plan.speed import reference_us
 from consumer.plan.way import Way, batch_cost
 from consumer.types import Event, PlainEvent
-from tests.support.kafka import STEADY, KafkaBroker
 
 ROWS: Final = 512
 SECONDS: Final = 2.0
@@ -41,13 +40,11 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
     found = []
     print("microseconds of the processor, an event:\n")
     print("| worker | model and codec, alone | beside a busy core | reference | Kafka's clients | by the reference |")
     print("|---|---|---|---|---|---|")
-    with KafkaBroker(jvm=STEADY) as kafka, tempfile.TemporaryDirectory() as folder:
-        psutil.Process(kafka.pid).cpu_affinity(cores[:-1] or cores)
+    with broker_apart() as (kafka, cores), tempfile.TemporaryDirectory() as folder:
         kafka.create_topic("flights", PARTITIONS)
         load(kafka.bootstrap, arguments.events)
         for number in range(arguments.rounds):

@@ -5,7 +5,6 @@ is what is held against it. By the clock, a worker waits for its broker too, whi
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -14,14 +13,13 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import psutil
 
 from bench.backlog import ROOT, TOPIC, Run, Seen, enrich
+from bench.broker import broker_apart
 from bench.limit import PARTITIONS, load
 from bench.pipeline_file import PIPELINES
 from consumer.plan.capacity import predict
 from consumer.plan.shape import Plan, Prediction
-from tests.support.kafka import STEADY, KafkaBroker
 
 FLIGHTS: Final = ROOT / "examples" / "flights"
 PIPELINE_FILES: Final[Mapping[str, Path]] = {
@@ -40,9 +38,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=40)
     parser.add_argument("--tries", type=int, default=3, help="at a plan, for a machine on which little else is done")
     arguments = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
-    with KafkaBroker(jvm=STEADY) as kafka, tempfile.TemporaryDirectory() as folder:
-        psutil.Process(kafka.pid).cpu_affinity(cores[:-1] or cores)
+    with broker_apart() as (kafka, cores), tempfile.TemporaryDirectory() as folder:
         kafka.create_topic(TOPIC, PARTITIONS)
         load(kafka.bootstrap, arguments.events)
         busy: list[str] = []
