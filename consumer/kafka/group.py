@@ -27,6 +27,10 @@ _ASK: Final = 1.0
 # How long a partition that has just been assigned may not be ready for a seek, and between two tries, in seconds.
 _SETTLES: Final = 5.0
 _SETTLING: Final = 0.02
+# What the client says then; also where a rebalance pauses the partition at this very moment, or it is being stopped.
+_EARLY: Final = frozenset(
+    {KafkaError._STATE, KafkaError._OUTDATED, KafkaError._PREV_IN_PROGRESS}  # noqa: SLF001 - librdkafka's local codes
+)
 _OFFSETS: Final = "offsets to begin from"
 
 
@@ -57,10 +61,10 @@ class Group:
         self._went: set[int] = set()
         # Held partitions, each with what is committed beside its offset.
         self._notes: dict[int, str] = {}
-        # Partitions whose offset is gone: the client reads no more of them, and seeks in none. Why is kept till the
-        # next poll: what came of them before is taken in first, for it can't be read again.
-        self._given_up: set[int] = set()
-        self._to_stop: dict[int, str] = {}
+        # Partitions whose offset is gone, and in what words: the client reads no more of them, and seeks in none.
+        # They are stopped in the next poll: what came of them before is taken in first, for it can't be read again.
+        self._given_up: dict[int, str] = {}
+        self._to_stop: set[int] = set()
 
     def join(self, assignment: Assignment) -> None:
         """Subscribe; the assignment is told of partitions from within ``poll``."""
@@ -88,8 +92,8 @@ class Group:
         self._membership.trouble.look(self._consumer)
         if self._unresolved and time.monotonic() >= self._ask_at:
             self._resolve([next(iter(self._unresolved))])  # one at a time: one that is pending holds up no other
-        while self._to_stop:
-            self._stop(*self._to_stop.popitem())
+        for partition in sorted(self._to_stop):
+            self._stop(partition, self._given_up[partition])
         messages = self._take(until, limit)
         if any(map(Message.error, messages)):  # before anything is raised: each is told once
             self._membership.death = next(filter(_is_fatal, map(Message.error, messages)), self._membership.death)
@@ -191,23 +195,22 @@ class Group:
         for partition, offset in positions.items():
             if offset < 0:
                 self._stop(partition, "nothing is committed any more: its topic was deleted, or the group's offsets")
-                continue
-            place = TopicPartition(self._topic, partition, offset)
-            self._patience.until_done(partial(self._seek, place, settled), "seek")
+            elif partition in self._given_up:
+                # Assigning it anew would do too, but not here: between a rebalance and its callback, the client takes
+                # any change of its assignment for the answer, and gives away what has not been checkpointed.
+                self._stop(partition, self._given_up[partition])
+            else:
+                place = TopicPartition(self._topic, partition, offset)
+                self._patience.until_done(partial(self._seek, place, settled), "seek")
         self._positions.update(positions)
 
     def _seek(self, place: TopicPartition, settled: float) -> None:
         """Seek; librdkafka begins to fetch from a new partition a while later, and refuses to until then."""
-        if place.partition in self._given_up:  # anew, then; whether it is paused outlives that
-            self._forget_gone(place.partition)
-            self._consumer.incremental_unassign([place])
-            self._consumer.incremental_assign([place])
-            return None
         while True:
             try:
                 return self._consumer.seek(place)
             except KafkaException as error:
-                early = reason(error).code() == KafkaError._STATE  # noqa: SLF001 - librdkafka's local code
+                early = reason(error).code() in _EARLY
                 if not early or self._membership.death is not None or time.monotonic() > settled:
                     raise
                 time.sleep(_SETTLING)
@@ -227,7 +230,8 @@ class Group:
         try:
             self.seek({partition: position})
         finally:
-            self._consumer.resume(self._places([partition]))
+            if partition not in self._notes:  # held at once again, where its offset is gone
+                self._consumer.resume(self._places([partition]))
 
     def close(self) -> None:
         """Leave the group."""
@@ -325,7 +329,8 @@ class Group:
             self._positions.pop(partition, None)
             self._came.pop(partition, None)
             self._notes.pop(partition, None)
-            self._forget_gone(partition)
+            self._given_up.pop(partition, None)
+            self._to_stop.discard(partition)
         self._tell_unresolved()
         self._consumer.incremental_unassign(ours)
 
@@ -356,18 +361,15 @@ class Group:
         partition = message.partition()
         if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:  # noqa: SLF001
             if partition in self._positions:  # and did not go meanwhile
-                self._given_up.add(partition)
-                self._to_stop[partition] = f"its committed offset is gone from the broker: {error.str()}"
+                self._given_up[partition] = f"its committed offset is gone from the broker: {error.str()}"
+                self._to_stop.add(partition)
         else:
             self._membership.trouble.from_message(message, error)
         return False
 
-    def _forget_gone(self, partition: int) -> None:
-        self._given_up.discard(partition)
-        self._to_stop.pop(partition, None)
-
     def _stop(self, partition: int, why: str) -> None:
         """Read no more of a partition, which only a person can mend."""
+        self._to_stop.discard(partition)
         self.hold(partition, self.note(partition))  # a note that is there stays there
         self._assignment.stopped(partition, why)
 

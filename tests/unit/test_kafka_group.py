@@ -30,6 +30,8 @@ class FakeConsumer:
         self.generation = 1
         self.messages: list[Message] = []
         self.early = 0
+        self.why = KafkaError._STATE
+        self.refusing: set[int] = set()
         self.sought: list[tuple[int, int]] = []
 
     def subscribe(self, _: list[str], **callbacks: Callable[[Any, list[TopicPartition]], None]) -> None:
@@ -62,10 +64,10 @@ class FakeConsumer:
         return list(places)
 
     def seek(self, place: TopicPartition) -> None:
-        """Refuse it for a while after an assignment."""
-        if self.early:
+        """Refuse it for a while after an assignment, and for ever where an offset is gone."""
+        if self.early > 0 or place.partition in self.refusing:
             self.early -= 1
-            raise KafkaException(KafkaError(KafkaError._STATE))
+            raise KafkaException(KafkaError(self.why))
         self.sought.append((place.partition, place.offset))
 
     def consume(self, *_: object) -> list[Message]:
@@ -374,19 +376,35 @@ def test_an_offset_that_is_gone_is_known_also_where_the_poll_fails(member: tuple
     assert lanes.told[-1] == STOPPED
 
 
-def test_a_partition_that_the_client_gave_up_is_assigned_anew_where_it_is_sought(
+def test_a_partition_that_the_client_gave_up_stays_held_where_it_is_sought(
     member: tuple[Group, FakeConsumer, Lanes],
 ) -> None:
-    """It refuses to seek there for ever: a worker that went back to what is committed would go on in no partition."""
-    group, client, _ = member
+    """It refuses to seek there for ever: a worker that went back to what is committed would go on in no partition.
+
+    Nor is its assignment changed between two polls, which may be what a rebalance waits for.
+    """
+    group, client, lanes = member
     client.messages.append(gone(0))
     poll(group)
-    poll(group)
     client.calls.clear()
+    client.refusing = {0}
     group.seek({0: 5, 1: 9})
-    assert client.calls == [("incremental_unassign", [0]), ("incremental_assign", [0])]
-    group.seek({0: 5})
-    assert client.sought == [(1, 9), (0, 5)]
+    assert (client.sought, client.calls) == ([(1, 9)], [("pause", [0])])
+    assert lanes.told[-1] == STOPPED
+    group.release(0, 5)
+    assert client.calls == [("pause", [0])] * 2
+    assert lanes.told[-2:] == [STOPPED] * 2
+
+
+@pytest.mark.parametrize("code", [KafkaError._OUTDATED, KafkaError._PREV_IN_PROGRESS])
+def test_a_seek_that_a_rebalance_overtakes_is_made_again(
+    member: tuple[Group, FakeConsumer, Lanes], code: int
+) -> None:
+    """The client pauses what it has for a rebalance, whatever the worker is at: that is no end of it."""
+    group, client, _ = member
+    client.early, client.why = 1, code
+    group.seek({0: 3})
+    assert client.sought == [(0, 3)]
 
 
 def test_an_offset_that_was_gone_says_nothing_of_who_has_the_partition_next(
