@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from consumer.broker import Assignment
+from consumer.broker import AbortedError, Assignment
 from consumer.exits import FatalBrokerError
 from consumer.kafka.errors import CALL, Patience, explained, reason
 from consumer.kafka.membership import Membership
@@ -244,6 +244,9 @@ class Group:
             try:
                 act([place.partition for place in places])
             except Exception as error:  # noqa: BLE001 - see the module's docstring
+                # The first one, but what ends the worker is not lost behind an abort, after which it would go on.
+                if isinstance(self._failure, AbortedError) and not isinstance(error, AbortedError):
+                    self._failure = error
                 self._failure = self._failure or error
 
         return callback

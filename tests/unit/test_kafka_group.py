@@ -4,6 +4,7 @@ import struct
 import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
@@ -438,6 +439,21 @@ def test_what_a_consumer_died_of_is_not_lost_behind_what_a_callback_raised(
     with pytest.raises(AbortedError):
         poll(group)
     assert poll(group) is not client
+
+
+def test_what_ends_a_worker_is_not_lost_behind_an_abort(
+    member: tuple[Group, FakeConsumer, Lanes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would go on after the rewind, with partitions that nobody reads; nor is it lost before one."""
+    group, client, lanes = member
+    client.callbacks["on_revoke"](client, [TopicPartition("flights", 0)])
+    monkeypatch.setattr(lanes, "revoked", _abort)
+    monkeypatch.setattr(lanes, "assigned", Mock(side_effect=FatalBrokerError("input.start is error")))
+    client.callbacks["on_revoke"](client, [TopicPartition("flights", 1)])
+    client.callbacks["on_assign"](client, [TopicPartition("flights", 0)])
+    client.callbacks["on_revoke"](client, [TopicPartition("flights", 0)])
+    with pytest.raises(FatalBrokerError, match=r"input\.start"):
+        poll(group)
 
 
 def _abort(_: Collection[int]) -> None:
