@@ -119,7 +119,8 @@ class Broker(Protocol):
     def rewind(self) -> tuple[Positions, Notes]:
         """Go back to what is committed, after an AbortedError, and return it: offsets, and the notes beside them.
 
-        Returns nothing where the group has moved on without this member: the next poll tells what is lost.
+        Returns nothing where the group has moved on without this member: the next poll tells what is lost. Until it
+        goes well, no events are handed over.
         """
         ...
 

@@ -91,10 +91,14 @@ class KafkaBroker(ABC):
     def poll(self, until: float, limit: int) -> Sequence[Event]:
         """Return events; see ``consumer.broker.Broker``."""
         with self._pulse.within(Doing.BROKER), _final("reading"):
-            events = self._group.poll(until, limit)
+            try:
+                events = self._group.poll(until, limit)
+            except KafkaException as error:
+                raise self._gone_on(error, "the client has no longer a partition that came") from error
             if self._group.came:
                 self._count_partitions()
-        return events
+        # A rewind that failed halfway has moved some partitions: what comes of them will come again.
+        return () if self._undone else events
 
     def positions(self) -> Positions:
         """Return how far each partition has been read."""
@@ -155,7 +159,7 @@ class KafkaBroker(ABC):
         """Go back to what is committed.
 
         Returns nothing where the group has moved on without this member: the next poll tells what is lost, and until
-        a rewind goes well nothing is written or committed.
+        a rewind goes well nothing is written, committed or handed over.
         """
         with self._pulse.within(Doing.BROKER), _final("going back to what is committed"):
             try:
@@ -181,13 +185,7 @@ class KafkaBroker(ABC):
             try:
                 self._group.release(partition, position)
             except KafkaException as error:
-                if reason(error).code() not in REBALANCED:
-                    raise
-                why = AbortedError("the client has no longer a partition that was held", kind=AbortKind.LOST)
-                if self._written:
-                    raise self._undo(why) from error
-                self._undone = True
-                raise why from error
+                raise self._gone_on(error, "the client has no longer a partition that was held") from error
 
     def close(self) -> None:
         """Leave the group; what is not committed is undone or will be read again."""
@@ -275,6 +273,14 @@ class KafkaBroker(ABC):
         """Partitions were lost while results of theirs may be on their way."""
 
     # When it goes wrong.
+
+    def _gone_on(self, error: KafkaException, why: str) -> AbortedError:
+        """Return what to raise where the group has gone on without this member, as the next poll tells."""
+        if reason(error).code() not in REBALANCED:
+            raise error
+        self._undone = True
+        aborted = AbortedError(why, kind=AbortKind.LOST)
+        return self._undo(aborted) if self._written else aborted
 
     def _undo(self, failure: KafkaException | AbortedError) -> AbortedError:
         """Throw away what was written, mend the producer, and return what to raise."""

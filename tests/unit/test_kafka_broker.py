@@ -74,6 +74,17 @@ class FakeGroup:
     def seek(self, positions: Positions) -> None:
         """Go there."""
 
+    def poll(self, until: float, limit: int) -> list[PlainEvent]:
+        """Return an event, or what was ordered."""
+        del until, limit
+        if self.refuses is not None:
+            raise KafkaException(self.refuses)
+        return [PlainEvent(b"{}", partition=1)]
+
+    def hold(self, partition: int, note: str) -> None:
+        """Keep the note."""
+        self.notes[partition] = note
+
     def release(self, partition: int, position: int) -> None:
         """Go on in a partition."""
         del partition, position
@@ -401,6 +412,43 @@ def test_a_held_partition_that_is_lost_when_it_is_let_go_on_ends_nothing(*, writ
     assert scene.calls[-1:] == (["abort_transaction"] if written else [])
     with pytest.raises(AbortedError, match="has not been rewound"):
         scene.broker.checkpoint({0: 1})
+
+
+def test_nothing_is_handed_over_between_an_abort_and_its_rewind() -> None:
+    """One that failed halfway has moved some partitions: what lanes got there would be older than what they had."""
+    scene = Scene(ExactlyOnce, commit_transaction=ABORTABLE)
+    scene.broker.write(RESULTS)
+    with pytest.raises(AbortedError):
+        scene.broker.checkpoint({0: 1, 1: 1})
+    scene.group.refuses = KafkaError(KafkaError._STATE)
+    assert scene.broker.rewind() == ({}, {})
+    scene.group.refuses = None
+    assert scene.broker.poll(0.0, 1) == ()
+    scene.broker.rewind()
+    assert len(scene.broker.poll(0.0, 1)) == 1
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_partition_that_came_and_went_again_in_one_poll_ends_nothing(*, written: bool) -> None:
+    """Its consumer has died meanwhile, as the next poll tells: it is replaced then."""
+    scene = Scene(ExactlyOnce)
+    if written:
+        scene.broker.write(RESULTS)
+    scene.group.refuses = KafkaError(KafkaError._STATE)
+    with pytest.raises(AbortedError) as aborted:
+        scene.broker.poll(0.0, 1)
+    assert aborted.value.kind is AbortKind.LOST
+    assert scene.calls[-1:] == (["abort_transaction"] if written else [])
+    with pytest.raises(AbortedError, match="has not been rewound"):
+        scene.broker.checkpoint({0: 1})
+
+
+def test_an_error_of_a_poll_that_is_no_rebalance_ends_the_worker() -> None:
+    """Nothing here can mend it."""
+    scene = Scene(AtLeastOnce)
+    scene.group.refuses = KafkaError(KafkaError._INVALID_ARG, "what?")
+    with pytest.raises(FatalBrokerError, match=r"reading failed: what\?"):
+        scene.broker.poll(0.0, 1)
 
 
 def test_what_was_written_of_lost_partitions_is_undone() -> None:
