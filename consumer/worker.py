@@ -284,7 +284,7 @@ class Worker:
                 {
                     partition: Lag(max(0, ends[partition] - lane.position), lane.reached)
                     for partition, lane in self._lanes.items()
-                    if partition in ends
+                    if partition in ends and lane.position >= 0  # it has none where nothing is committed any more
                 }
             )
 

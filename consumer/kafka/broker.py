@@ -134,7 +134,8 @@ class KafkaBroker(ABC):
     def _checkpoint(self, positions: Positions) -> bool:
         if self._undone:  # a second rebalance in the poll in which the first one failed
             raise AbortedError(_NOT_REWOUND)
-        marks = {partition: (offset, self._group.note(partition)) for partition, offset in positions.items()}
+        # Less than 0 where nothing is committed any more: what is to be, a person says.
+        marks = {p: (offset, self._group.note(p)) for p, offset in positions.items() if offset >= 0}
         changed = {p: mark[0] for p, mark in marks.items() if self._committed.get(p) != mark}
         if self._written:
             try:

@@ -191,6 +191,17 @@ def test_a_refused_record_is_tried_again_after_a_minute() -> None:
     assert (member.broker.held, topics.committed[0]) == (set(), 1)
 
 
+def test_where_nothing_is_committed_any_more_there_is_no_lag(topics: Topics) -> None:
+    """It can't be told how far behind a partition is that has no place to go on from."""
+    topics.add(1, [b"1"])
+    member = Member(topics, RULE, 0, 1)
+    member.steps()
+    member.worker._lanes[0].restart(-1001)
+    member.worker._tell_at = 0.0
+    member.worker._tell()
+    assert member.story.lags.keys() == {1}
+
+
 def test_what_was_cut_off_is_not_passed_over_however_long_the_write_takes() -> None:
     """A batch is cut and counted by one reading of the clock: between two, a letter may grow too old to count."""
     topics = Topics()

@@ -451,6 +451,18 @@ def test_an_error_of_a_poll_that_is_no_rebalance_ends_the_worker() -> None:
         scene.broker.poll(0.0, 1)
 
 
+@pytest.mark.parametrize("kind", [ExactlyOnce, AtLeastOnce])
+def test_where_nothing_is_committed_any_more_nothing_is(kind: type[KafkaBroker]) -> None:
+    """Nor the note of a partition that was held before its topic was deleted: the client takes no such offset."""
+    scene = Scene(kind)
+    scene.group.stand = {0: -1001, 1: 0}
+    scene.group.notes = {0: "held"}
+    positions, _ = scene.broker.rewind()
+    assert scene.broker.checkpoint(positions)
+    assert scene.broker.checkpoint({**positions, 1: 3})
+    assert scene.group.commits == [{1: 3}]
+
+
 def test_what_was_written_of_lost_partitions_is_undone() -> None:
     """Nothing of theirs may be committed, and the lanes that stay go back."""
     scene = Scene(ExactlyOnce)
