@@ -72,7 +72,8 @@ class KafkaBroker(ABC):
         # (partition, offset) of events whose enriched record the broker refused, and why.
         self._refused: dict[tuple[int, int], KafkaError] = {}
         # Partition -> the offset after the last event written since the last checkpoint; after a refusal, where what
-        # may hold the culprit ends: care lasts until all of it is committed, not only another partition's part.
+        # may hold the culprit ends: care lasts until all of it is committed, not only another partition's part, or
+        # held, which may last.
         self._reached: dict[int, int] = {}
         self._care_until: dict[int, int] = {}
         self._renewed_at = float("-inf")
@@ -178,6 +179,7 @@ class KafkaBroker(ABC):
 
     def hold(self, partition: int, note: str = "") -> None:
         """Read no more of a partition; the note goes with its offset."""
+        self._care_until.pop(partition, None)
         self._group.hold(partition, note)
 
     def release(self, partition: int, position: int) -> None:
@@ -232,6 +234,7 @@ class KafkaBroker(ABC):
 
     def stopped(self, partition: int, why: str) -> None:
         """Pass it on."""
+        self._care_until.pop(partition, None)
         self._assignment.stopped(partition, why)
 
     def _note_committed(self, positions: Positions, notes: Notes) -> None:

@@ -463,6 +463,28 @@ def test_where_nothing_is_committed_any_more_nothing_is(kind: type[KafkaBroker])
     assert scene.group.commits == [{1: 3}]
 
 
+@pytest.mark.parametrize("ends", ["hold", "stop"])
+def test_care_ends_where_what_it_is_for_is_held(ends: str) -> None:
+    """The others would be sent record by record for as long as that lasts."""
+    scene = Scene(ExactlyOnce, commit_transaction=ABORTABLE)
+    scene.broker._assignment = Nobody()
+    scene.broker.write(RESULTS[:1])
+    scene.outlets[-1].refusal = True
+    with pytest.raises(AbortedError):
+        scene.broker.checkpoint({0: 1})
+    scene.broker.rewind()
+    scene.broker.write(RESULTS[1:])
+    scene.broker.checkpoint({1: 1})
+    assert scene.outlets[-1].careful
+    if ends == "hold":
+        scene.broker.hold(0)
+    else:
+        scene.broker.stopped(0, "its offset is gone")
+    scene.broker.write(RESULTS[1:])
+    scene.broker.checkpoint({1: 2})
+    assert not scene.outlets[-1].careful
+
+
 def test_what_was_written_of_lost_partitions_is_undone() -> None:
     """Nothing of theirs may be committed, and the lanes that stay go back."""
     scene = Scene(ExactlyOnce)
