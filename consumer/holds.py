@@ -126,6 +126,7 @@ class Holds:
         aborts = aborts + 1 if offset == lane.position else 1
         self._aborts[lane.partition] = (lane.position, aborts)
         if aborts >= _ABORTS:
+            self._unread.pop(lane.partition, None)  # that it waited for the registry too is told again
             self._retry_at[lane.partition] = self._clock() + _RETRY
             self._stop(lane, lane.position, Hold(HoldKind.REFUSED, f"{aborts} aborts at one offset"))
 
@@ -138,6 +139,14 @@ class Holds:
         self._broker.hold(lane.partition)
         if pause is None:
             self._observer.held(lane.partition, position, Hold(HoldKind.REGISTRY, why))
+
+    def stopped(self, lane: Lane, why: str) -> None:
+        """Hold a lane that the broker can't read on; what is open of it is still to be enriched."""
+        if lane.held:  # why it was, is what is told
+            return
+        lane.stop()
+        self._unread.pop(lane.partition, None)  # the registry's answer lets it go no more
+        self._observer.held(lane.partition, lane.end, Hold(HoldKind.OFFSET_GONE, why))
 
     def read(self, partition: int) -> None:
         """Note that events of a partition could be read."""
@@ -191,8 +200,9 @@ class Holds:
         self._observer.held(lane.partition, position, hold)
 
     def _release(self, lane: Lane) -> None:
-        self._read_on(lane)
+        # Told before: reading on may find that there is nothing to read on from, or be aborted.
         self._observer.released(lane.partition)
+        self._read_on(lane)
 
     def _read_on(self, lane: Lane) -> None:
         lane.release()

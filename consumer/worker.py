@@ -14,7 +14,6 @@ from typing import Final
 
 from consumer.broker import AbortedError, Broker, EndOfInputError
 from consumer.exits import HeldError
-from consumer.hold import Hold, HoldKind
 from consumer.holds import HoldRule, Holds
 from consumer.lane import OPEN_BYTES, BatchRule, Lane, Reason
 from consumer.observer import Change, Lag, Observer
@@ -152,10 +151,8 @@ class Worker:
 
     def stopped(self, partition: int, why: str) -> None:
         """Tell of a partition that the broker can't read on; what is open of it is enriched all the same."""
-        lane = self._lanes.get(partition)
-        if lane is not None and not lane.held:
-            lane.stop()
-            self._observer.held(partition, lane.end, Hold(HoldKind.OFFSET_GONE, why))
+        if partition in self._lanes:
+            self._holds.stopped(self._lanes[partition], why)
 
     # The loop's parts.
 

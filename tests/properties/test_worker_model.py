@@ -9,13 +9,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from consumer.broker import AbortedError
 from consumer.guard import Limits
 from consumer.holds import HoldRule
+from consumer.operate.pulse import Pulse
+from consumer.operate.vitals import Watcher
 from consumer.types import Event, PlainEvent
 from consumer.worker import Worker
-from tests.support.loops import worker
+from tests.support.loops import Unread, worker
 from tests.support.making import rule as batch_rule
 from tests.support.memory import Clock, MemoryBroker, Topics
 
 PARTITIONS = (0, 1, 2)
+VALUES = (b"good", b"bad", b"", b"later")
 members = st.integers(0, 1)
 partitions = st.sampled_from(PARTITIONS)
 
@@ -40,14 +43,30 @@ class GroupMachine(RuleBasedStateMachine):
         self.topics = Checked()
         self.brokers = [MemoryBroker(self.topics, self.clock) for _ in range(2)]
         self.workers: list[Worker] = []
+        self.watchers: list[Watcher] = []
+        self.readers: list[Unread] = []
         for broker in self.brokers:
-            made = worker(broker, self.clock, made=batch_rule(rows=rows), checkpoint=checkpoint, holds=self.holds)
+            watcher, reader = Watcher(Pulse(60), lambda: False, self.clock), Unread()
+            made = worker(
+                broker,
+                self.clock,
+                made=batch_rule(rows=rows),
+                checkpoint=checkpoint,
+                holds=self.holds,
+                story=watcher,
+                enrichers=lambda reader=reader: reader,  # type: ignore[misc]
+            )
             broker.join(made)
             self.workers.append(made)
+            self.watchers.append(watcher)
+            self.readers.append(reader)
         self.owners: dict[int, int] = dict.fromkeys(PARTITIONS, 0)
         self.brokers[0].assign(*PARTITIONS)
 
-    @rule(partition=partitions, values=st.lists(st.sampled_from([b"good", b"bad", b""]), min_size=1, max_size=12))
+    @rule(
+        partition=partitions,
+        values=st.lists(st.sampled_from([b"good", b"bad", b"", b"later"]), min_size=1, max_size=12),
+    )
     def add(self, partition: int, values: Sequence[bytes]) -> None:
         """Events come."""
         self.topics.add(partition, values)
@@ -84,10 +103,31 @@ class GroupMachine(RuleBasedStateMachine):
         self.brokers[owner].lose(partition)
         self._give(partition, 1 - owner)
 
-    @rule(member=members, where=st.sampled_from(["write", "checkpoint", "after"]))
+    @rule(member=members, where=st.sampled_from(["write", "checkpoint", "after", "release"]))
     def abort(self, member: int, where: str) -> None:
-        """The next write or checkpoint of a member is undone, or goes through though it is told to be."""
+        """The next write, checkpoint or release of a member is undone, or goes through though it is told to be."""
         self.brokers[member].faults[where].append(AbortedError("ordered"))
+
+    @rule(partition=partitions, times=st.integers(1, 4))
+    def refuse_record(self, partition: int, times: int) -> None:
+        """The next checkpoints of a partition's owner are undone for a record of it that is refused."""
+        refusals = [AbortedError("ordered", [partition]) for _ in range(times)]
+        self.brokers[self.owners[partition]].faults["checkpoint"].extend(refusals)
+
+    @rule(member=members)
+    def fail_halfway(self, member: int) -> None:
+        """The next rewind of a member moves some of its partitions, and fails."""
+        self.brokers[member].halfway += 1
+
+    @rule(partition=partitions)
+    def delete(self, partition: int) -> None:
+        """What comes next in a partition is gone: its owner can't read on in it."""
+        self.brokers[self.owners[partition]].stop(partition)
+
+    @rule(member=members)
+    def answer(self, member: int) -> None:
+        """The registry begins to answer a member, or ceases to."""
+        self.readers[member].known = not self.readers[member].known
 
     @rule(member=members)
     def refuse(self, member: int) -> None:
@@ -117,10 +157,23 @@ class GroupMachine(RuleBasedStateMachine):
                 found = self.topics.offsets(partition)
                 assert found == _offsets(self.topics.events[partition])[: len(found)]
 
+    @invariant()
+    def probes_tell_what_is_held(self) -> None:
+        """And nothing else is: but what waits for the registry counts as held also while it is tried again."""
+        for made, watcher in zip(self.workers, self.watchers, strict=True) if hasattr(self, "topics") else ():
+            told, held = watcher.vitals().held.keys(), {p for p, lane in made._lanes.items() if lane.held}
+            assert held <= told
+            assert told - held <= made._holds._unread.keys()
+
     def teardown(self) -> None:
         """Left alone, the group gets everything done, markers included."""
         if not hasattr(self, "topics"):
             return
+        for reader, broker in zip(self.readers, self.brokers, strict=True):
+            reader.known = True
+            broker.faults.clear()  # what is refused again and again is tried each minute
+        for partition in PARTITIONS:  # to one who finds its offset
+            self.hand_over(partition)
         for _ in range(400):
             if not self.topics.unfinished():
                 break
@@ -165,7 +218,7 @@ class HeldGroupMachine(GroupMachine):
         mended = worker(broker, self.clock, made=batch_rule(rows=5), checkpoint=0.1)
         broker.join(mended)
         broker.assign(*PARTITIONS)
-        self.workers, self.brokers = [mended, mended], [broker]
+        self.workers, self.brokers = [mended, mended], [broker, broker]
         self.owners = dict.fromkeys(PARTITIONS, 0)
         super().teardown()
 

@@ -7,7 +7,7 @@ from consumer.deadletter.causes import Code
 from consumer.hold import Hold
 from consumer.holds import HoldRule
 from consumer.lane import BatchRule, Reason
-from consumer.observer import Change, Lag
+from consumer.observer import Change, Lag, Observer
 from consumer.types import Cause, DeadLetter, Enriched, Event, Filtered, NotYetError, Result, Stage
 from consumer.worker import Worker
 from tests.support.making import rule
@@ -112,7 +112,7 @@ def worker(
     made: BatchRule | None = None,
     checkpoint: float = 1.0,
     drain: float = 10.0,
-    story: Story | None = None,
+    story: Observer | None = None,
     enrichers: Callable[[], Echo] = Echo,
     holds: HoldRule | None = None,
 ) -> Worker:

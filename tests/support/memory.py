@@ -77,7 +77,8 @@ class MemoryBroker:
     Faults are ordered by ``assign``, ``revoke`` and ``lose`` (inside the next poll), by ``faults`` (the next writes,
     checkpoints or releases that are aborted, or checkpoints that went through though they are said to be: ``after``),
     by ``refusals`` (how many commits of positions a rebalance goes past, as it can ``at_least_once`` with results
-    that stay), and by ``slow`` (seconds that the next write takes).
+    that stay), by ``halfway`` (how many rewinds move some partitions and fail), by ``stop`` (inside the next poll, a
+    partition can't be read on), and by ``slow`` (seconds that the next write takes).
 
     Args:
         topics: shared by all members.
@@ -101,6 +102,9 @@ class MemoryBroker:
         self.faults: defaultdict[str, deque[AbortedError]] = defaultdict(deque)
         self._undone = False
         self.refusals = 0
+        self.halfway = 0
+        self._to_stop: set[int] = set()
+        self._stopped: set[int] = set()
         self.slow = 0.0
         self.at_least_once = False
         self.held: set[int] = set()
@@ -125,6 +129,10 @@ class MemoryBroker:
         self._taken.update(partitions)
         self._changes.append(lambda: self._lose(partitions))
 
+    def stop(self, partition: int) -> None:
+        """Have a partition that this member has not be readable any more, as the next poll tells."""
+        self._to_stop.update({partition} & self._next.keys())
+
     @property
     def owned(self) -> frozenset[int]:
         """The partitions that this member has."""
@@ -148,10 +156,14 @@ class MemoryBroker:
         abort destroys them, and those of partitions that go are left out.
         """
         self.limits.append(limit)
+        while self._to_stop:
+            self._stop(self._to_stop.pop())
         on_their_way = self._read(limit)
         self._went.clear()
         self._rebalance()
         events = [event for event in on_their_way if event.partition() not in self._went] or self._read(limit)
+        if self._undone:  # some may have been moved by a rewind that failed
+            events = []
         if not events:
             if self._ends:
                 raise EndOfInputError
@@ -160,6 +172,8 @@ class MemoryBroker:
 
     def write(self, results: Sequence[Result]) -> Sequence[DeadLetter]:
         """Keep results until the checkpoint; what is too large becomes a dead letter."""
+        if self._undone:
+            raise AbortedError("not rewound yet")
         self._clock.sleep(self.slow)
         self.slow = 0.0
         self._fail("write")
@@ -203,8 +217,13 @@ class MemoryBroker:
     def rewind(self) -> tuple[Positions, Notes]:
         """Go back to what is committed."""
         self.rewinds += 1
+        places = {partition: self._topics.committed[partition] for partition in self._next}
+        if self.halfway:
+            self.halfway -= 1
+            self._next.update(list(places.items())[::2])
+            return {}, {}
         self._undone = False
-        self._next = {partition: self._topics.committed[partition] for partition in self._next}
+        self._next = places
         return dict(self._next), {p: note for p in self._next if (note := self._topics.notes.get(p))}
 
     def ends(self) -> Positions:
@@ -221,6 +240,8 @@ class MemoryBroker:
         self.held.discard(partition)
         self._notes.pop(partition, None)
         self._fail("release")
+        if partition in self._stopped:
+            self._stop(partition)
         self._next[partition] = position
 
     def close(self) -> None:
@@ -248,7 +269,7 @@ class MemoryBroker:
     def _read(self, limit: int) -> list[Event]:
         events: list[Event] = []
         for partition in sorted(self._next):
-            if partition not in self.held:
+            if partition not in self.held | self._stopped:
                 taken = self._left(partition)[: limit - len(events)]
                 if taken:
                     self._next[partition] = taken[-1].offset() + 1
@@ -281,6 +302,10 @@ class MemoryBroker:
             self._assignment.joined()
         self._assignment.assigned(positions, {p: note for p in partitions if (note := self._topics.notes.get(p))})
 
+    def _stop(self, partition: int) -> None:
+        self._stopped.add(partition)
+        self._assignment.stopped(partition, "its offset is gone")
+
     def _revoke(self, partitions: Collection[int]) -> None:
         try:
             self._assignment.revoked(partitions)
@@ -300,3 +325,5 @@ class MemoryBroker:
             self._next.pop(partition, None)
             self._notes.pop(partition, None)
             self.held.discard(partition)
+            self._to_stop.discard(partition)
+            self._stopped.discard(partition)

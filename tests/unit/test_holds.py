@@ -191,6 +191,37 @@ def test_a_refused_record_is_tried_again_after_a_minute() -> None:
     assert (member.broker.held, topics.committed[0]) == (set(), 1)
 
 
+def test_a_partition_that_is_aborted_as_it_is_let_go_on_is_told_as_let_go() -> None:
+    """It goes on after the rewind: probes that still tell of a hold would have somebody woken in vain."""
+    member = refused()
+    member.broker.faults["release"].append(AbortedError("lost"))
+    member.clock.sleep(60)
+    member.steps(1)
+    assert [line.split()[0] for line in member.story.lines[-2:]] == ["released", "aborted"]
+
+
+def test_a_partition_that_can_not_be_read_on_when_it_is_let_go_on_is_told_as_held() -> None:
+    """Retention was faster than whoever mended the topic: it stands still, and must not look as if it went on."""
+    member = refused()
+    member.broker.stop(0)
+    member.steps(1)
+    member.clock.sleep(60)
+    member.steps(1)
+    assert member.story.told("held")[1:] == ["held 0 at 0: its offset is gone"]
+    assert [line.split()[0] for line in member.story.lines[-2:]] == ["released", "held"]
+
+
+def refused() -> Member:
+    """A member whose partition is held for a record that the broker refuses."""
+    topics = Topics()
+    topics.add(0, [b"1"])
+    member = Member(topics)
+    member.broker.faults["checkpoint"].extend(AbortedError("refused", [0]) for _ in range(3))
+    member.steps(12)
+    assert member.story.told("held") == ["held 0 at 0: 3 aborts at one offset"]
+    return member
+
+
 def test_where_nothing_is_committed_any_more_there_is_no_lag(topics: Topics) -> None:
     """It can't be told how far behind a partition is that has no place to go on from."""
     topics.add(1, [b"1"])

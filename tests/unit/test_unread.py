@@ -119,3 +119,31 @@ def test_a_partition_that_is_taken_away_is_told_anew_by_its_next_owner(topics: T
     other = Member(topics, 0)
     other.pass_seconds(3)
     assert other.story.told("held") == ["held 0 at 4: the registry does not answer"]
+
+
+def test_an_answer_lets_nothing_go_whose_offset_is_gone_by_then(topics: Topics) -> None:
+    """Retention has deleted what comes next: what is open is enriched, and the partition stays held, and told so."""
+    member = Member(topics, 0)
+    while not member.story.told("held"):
+        member.worker.step()
+    while member.worker._lanes[0].held:
+        member.worker.step()
+    member.reader.known = True
+    member.worker._lanes[0].extend(topics.events[0][4:], member.clock())
+    member.worker._open[0] = member.worker._lanes[0]
+    member.worker.stopped(0, "retention")
+    member.pass_seconds(3)
+    assert topics.committed[0] == 8
+    assert (member.story.told("held")[1:], member.story.told("released")) == (["held 0 at 8: retention"], [])
+
+
+def test_a_partition_that_is_refused_meanwhile_waits_for_that(topics: Topics) -> None:
+    """That it waits for the registry too is told again where it still does, when it is let go on."""
+    member = Member(topics, 0)
+    member.pass_seconds(3)
+    for _ in range(3):
+        member.worker._holds.refused(member.worker._lanes[0])
+    assert member.story.told("held")[1:] == ["held 0 at 4: 3 aborts at one offset"]
+    member.pass_seconds(62)
+    assert member.story.told("released") == ["released 0"]
+    assert member.story.told("held")[2:] == ["held 0 at 4: the registry does not answer"]
