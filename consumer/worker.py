@@ -103,7 +103,10 @@ class Worker:
                 leaving = self._holds.leaving
         except EndOfInputError:
             pass
-        self._recovering(self._finish)
+        try:
+            self._finish()
+        except AbortedError as aborted:  # the next owner begins at what is committed: there is no going back for it
+            self._observer.aborted(aborted)
         leaving = leaving or self._holds.leaving  # of what was open, too
         self._broker.close()
         if leaving:
