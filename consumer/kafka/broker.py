@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 from consumer.broker import AbortedError, AbortKind, Assignment
 from consumer.exits import FatalBrokerError
 from consumer.kafka.errors import DENIED, GONE, REBALANCED, Patience, WornOutError, barred_from, explained, reason
-from consumer.kafka.group import Group
+from consumer.kafka.group import Group, WentAgainError
 from consumer.kafka.outlet import Outlet
 from consumer.operate.logs import Seldom
 from consumer.operate.pulse import Doing, Pulse
@@ -94,7 +94,7 @@ class KafkaBroker(ABC):
         with self._pulse.within(Doing.BROKER), _final("reading"):
             try:
                 events = self._group.poll(until, limit)
-            except KafkaException as error:
+            except WentAgainError as error:
                 raise self._gone_on(error, "the client has no longer a partition that came") from error
             if self._group.came:
                 self._count_partitions()

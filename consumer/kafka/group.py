@@ -34,6 +34,10 @@ _EARLY: Final = frozenset(
 _OFFSETS: Final = "offsets to begin from"
 
 
+class WentAgainError(KafkaException):
+    """A partition that came within a poll could not be read from: the client has it no longer."""
+
+
 class Group:
     """A member of the group, with one topic.
 
@@ -348,7 +352,10 @@ class Group:
         """Leave out events of partitions that went while they were on their way from the client to us."""
         back = {partition: offset for partition, offset in self._came.items() if partition in self._went}
         if back:  # gone and come again within one poll: begin again rather than tell old events from new ones
-            self.seek(back)
+            try:
+                self.seek(back)
+            except KafkaException as error:
+                raise WentAgainError(*error.args) from error
         return [m for m in messages if m.partition() not in self._went]
 
     def _places(self, partitions: Iterable[int]) -> list[TopicPartition]:

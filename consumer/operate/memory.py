@@ -95,13 +95,18 @@ def budget(buffers: Buffers, open_bytes: int, batch_bytes: int, interpreters: in
 
 
 def cost(make: Callable[[], object]) -> int:
-    """Return the bytes that one of several things takes, by making some and keeping them for that long."""
+    """Return the bytes that one of several things takes, by making some and keeping them for that long.
+
+    The most that one took counts: others may have found room in what had been given back before.
+    """
     kept = [make()]  # the first one may bring along what is needed once
     began, before = time.monotonic(), resident()
-    while len(kept) <= _SAMPLES and time.monotonic() - began < _PATIENCE and resident() - before < _ENOUGH:
+    most, now = 0, before
+    while len(kept) <= _SAMPLES and time.monotonic() - began < _PATIENCE and now - before < _ENOUGH:
         kept.append(make())
-    made = len(kept) - 1
-    return round(_MARGIN * max(0, resident() - before) / made) + _LEAST
+        last, now = now, resident()
+        most = max(most, now - last)
+    return round(_MARGIN * most) + _LEAST
 
 
 def limit(files: Iterable[Path] = _LIMITS) -> int | None:

@@ -17,7 +17,7 @@ from consumer.kafka.aside import Aside
 from consumer.kafka.broker import KafkaBroker
 from consumer.kafka.delivery import AtLeastOnce, ExactlyOnce
 from consumer.kafka.errors import Patience, WornOutError
-from consumer.kafka.group import Group
+from consumer.kafka.group import Group, WentAgainError
 from consumer.kafka.outlet import Outlet
 from consumer.operate.pulse import Doing, Pulse
 from consumer.types import Enriched, Notes, PlainEvent, Positions, Result
@@ -37,6 +37,7 @@ class FakeGroup:
         self.commits: list[dict[int, int]] = []
         self.sent: list[dict[int, int]] = []
         self.refuses: KafkaError | None = None
+        self.poll_raises: type[KafkaException] = KafkaException
         self.notes: dict[int, str] = {}
         self.stand: Positions = {0: 0, 1: 0}
 
@@ -78,7 +79,7 @@ class FakeGroup:
         """Return an event, or what was ordered."""
         del until, limit
         if self.refuses is not None:
-            raise KafkaException(self.refuses)
+            raise self.poll_raises(self.refuses)
         return [PlainEvent(b"{}", partition=1)]
 
     def hold(self, partition: int, note: str) -> None:
@@ -434,6 +435,7 @@ def test_a_partition_that_came_and_went_again_in_one_poll_ends_nothing(*, writte
     scene = Scene(ExactlyOnce)
     if written:
         scene.broker.write(RESULTS)
+    scene.group.poll_raises = WentAgainError
     scene.group.refuses = KafkaError(KafkaError._STATE)
     with pytest.raises(AbortedError) as aborted:
         scene.broker.poll(0.0, 1)
@@ -443,10 +445,11 @@ def test_a_partition_that_came_and_went_again_in_one_poll_ends_nothing(*, writte
         scene.broker.checkpoint({0: 1})
 
 
-def test_an_error_of_a_poll_that_is_no_rebalance_ends_the_worker() -> None:
-    """Nothing here can mend it."""
+@pytest.mark.parametrize("code", [KafkaError._INVALID_ARG, KafkaError._FATAL, KafkaError._STATE])
+def test_a_poll_that_fails_ends_the_worker(code: int) -> None:
+    """Nothing here can mend it, and a worker that polled a dead consumer again and again would be a zombie."""
     scene = Scene(AtLeastOnce)
-    scene.group.refuses = KafkaError(KafkaError._INVALID_ARG, "what?")
+    scene.group.refuses = KafkaError(code, "what?")
     with pytest.raises(FatalBrokerError, match=r"reading failed: what\?"):
         scene.broker.poll(0.0, 1)
 
