@@ -7,7 +7,6 @@ goes on once that is mended. Each of these troubles alone was lived through hund
 """
 
 import os
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -167,18 +166,6 @@ class Work:
         assert sorted(event_id(result[FRAME:]) for result in results) == list(range(KEPT, self.count))
 
 
-@contextmanager
-def frozen(registry: Apicurio) -> Iterator[None]:
-    """Have the registry take connections and say nothing."""
-    process = registry.running()
-    process.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGCONT)
-
-
 def test_a_held_partition_stays_held_whatever_befalls_the_others(
     open_stream: OpenStream, start_worker: StartWorker, registry: Apicurio
 ) -> None:
@@ -186,7 +173,7 @@ def test_a_held_partition_stays_held_whatever_befalls_the_others(
     work = Work(open_stream, start_worker, registry)
     work.start()
     work.wait_until_first_schema_is_told()
-    with frozen(registry):
+    with registry.frozen():
         work.trouble()
         work.wait_until_held(HELD)
         work.assert_others_go_on(HELD)  # also to have the pause after an abort begin anew

@@ -6,10 +6,7 @@ Their partition waits, visibly, the others go on, and once the registry is back 
 
 import json
 import os
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.request import urlopen
 
 import orjson
@@ -63,18 +60,6 @@ class Events:
         self.count += count
 
 
-@contextmanager
-def frozen(registry: Apicurio) -> Iterator[None]:
-    """Have the registry take connections and say nothing."""
-    process = registry.running()
-    process.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGCONT)
-
-
 def offsets(stream: Stream) -> dict[int, int]:
     """Return what is committed."""
     return {at: offset or 0 for at, offset in committed(stream.bootstrap, stream.name, stream.input).items()}
@@ -115,7 +100,7 @@ def test_a_registry_that_is_away_holds_up_its_lanes_only(
     for partition in range(3):
         events.feed(partition, 0)
     wait_until(lambda: sum(offsets(stream).values()) == 60, 30, "the first events are not enriched")
-    with frozen(registry):
+    with registry.frozen():
         began = time.monotonic()
         events.feed(2, 1)
         held = worker.wait_for("partition held")

@@ -4,12 +4,14 @@
 does the same when it is not there yet.
 """
 
+import os
 import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -127,6 +129,17 @@ class Apicurio:
     def url(self) -> str:
         """What clients of Confluent's API are given."""
         return url(self.address)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have it take connections and say nothing."""
+        process = self.running()
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def running(self) -> subprocess.Popen[bytes]:
         """The process, if it runs."""
