@@ -180,12 +180,8 @@ def test_when_held_exit_ends_the_run_once_the_hold_is_durable(topics: Topics) ->
 def test_a_refused_record_is_tried_again_after_a_minute() -> None:
     """Its topic's settings may have been mended; till then the partition stands still, without a note."""
     topics = Topics()
-    topics.add(0, [b"1"])
-    member = Member(topics)
-    member.broker.faults["checkpoint"].extend(AbortedError("refused", [0]) for _ in range(3))
-    member.steps(12)
+    member = refused(topics)
     assert (member.broker.held, topics.notes.get(0, "")) == ({0}, "")
-    assert member.story.told("held") == ["held 0 at 0: 3 aborts at one offset"]
     member.clock.sleep(60)
     member.steps()
     assert (member.broker.held, topics.committed[0]) == (set(), 1)
@@ -193,7 +189,7 @@ def test_a_refused_record_is_tried_again_after_a_minute() -> None:
 
 def test_a_partition_that_is_aborted_as_it_is_let_go_on_is_told_as_let_go() -> None:
     """It goes on after the rewind: probes that still tell of a hold would have somebody woken in vain."""
-    member = refused()
+    member = refused(Topics())
     member.broker.faults["release"].append(AbortedError("lost"))
     member.clock.sleep(60)
     member.steps(1)
@@ -202,7 +198,7 @@ def test_a_partition_that_is_aborted_as_it_is_let_go_on_is_told_as_let_go() -> N
 
 def test_a_partition_that_can_not_be_read_on_when_it_is_let_go_on_is_told_as_held() -> None:
     """Retention was faster than whoever mended the topic: it stands still, and must not look as if it went on."""
-    member = refused()
+    member = refused(Topics())
     member.broker.stop(0)
     member.steps(1)
     member.clock.sleep(60)
@@ -211,9 +207,8 @@ def test_a_partition_that_can_not_be_read_on_when_it_is_let_go_on_is_told_as_hel
     assert [line.split()[0] for line in member.story.lines[-2:]] == ["released", "held"]
 
 
-def refused() -> Member:
+def refused(topics: Topics) -> Member:
     """A member whose partition is held for a record that the broker refuses."""
-    topics = Topics()
     topics.add(0, [b"1"])
     member = Member(topics)
     member.broker.faults["checkpoint"].extend(AbortedError("refused", [0]) for _ in range(3))

@@ -401,14 +401,16 @@ def test_a_sweep_looks_for_what_began_after_the_last_commit(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("written", [True, False])
-def test_a_held_partition_that_is_lost_when_it_is_let_go_on_ends_nothing(*, written: bool) -> None:
-    """What a KIP-848 consumer died of is told by the next poll; until then nothing of it may be committed."""
+@pytest.mark.parametrize("act", ["release", "poll"])
+def test_a_partition_that_is_lost_when_it_is_to_be_read_ends_nothing(*, act: str, written: bool) -> None:
+    """Let go on, or come and gone in one poll: the next poll tells why, and till then nothing of it is committed."""
     scene = Scene(ExactlyOnce)
     if written:
         scene.broker.write(RESULTS)
+    scene.group.poll_raises = WentAgainError
     scene.group.refuses = KafkaError(KafkaError._STATE)
     with pytest.raises(AbortedError) as aborted:
-        scene.broker.release(0, 0)
+        scene.broker.release(0, 0) if act == "release" else scene.broker.poll(0.0, 1)
     assert aborted.value.kind is AbortKind.LOST
     assert scene.calls[-1:] == (["abort_transaction"] if written else [])
     with pytest.raises(AbortedError, match="has not been rewound"):
@@ -427,22 +429,6 @@ def test_nothing_is_handed_over_between_an_abort_and_its_rewind() -> None:
     assert scene.broker.poll(0.0, 1) == ()
     scene.broker.rewind()
     assert len(scene.broker.poll(0.0, 1)) == 1
-
-
-@pytest.mark.parametrize("written", [True, False])
-def test_a_partition_that_came_and_went_again_in_one_poll_ends_nothing(*, written: bool) -> None:
-    """Its consumer has died meanwhile, as the next poll tells: it is replaced then."""
-    scene = Scene(ExactlyOnce)
-    if written:
-        scene.broker.write(RESULTS)
-    scene.group.poll_raises = WentAgainError
-    scene.group.refuses = KafkaError(KafkaError._STATE)
-    with pytest.raises(AbortedError) as aborted:
-        scene.broker.poll(0.0, 1)
-    assert aborted.value.kind is AbortKind.LOST
-    assert scene.calls[-1:] == (["abort_transaction"] if written else [])
-    with pytest.raises(AbortedError, match="has not been rewound"):
-        scene.broker.checkpoint({0: 1})
 
 
 @pytest.mark.parametrize("code", [KafkaError._INVALID_ARG, KafkaError._FATAL, KafkaError._STATE])
