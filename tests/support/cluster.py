@@ -7,7 +7,7 @@ import gc
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -186,9 +186,11 @@ def _move_leaders(admin: kafka.KafkaAdminClient, watching: AdminClient, topics: 
     refused = {part: error for part, error in admin.alter_partition_reassignments(wanted).items() if error}
     if refused:
         raise BrokerError(f"leaders can't be moved: {refused}")
-    admin.elect_leaders(PREFERRED, {topic: list(known[topic].partitions) for topic in topics})
 
     def moved() -> bool:
+        # Again, for a replica that had not caught up; one that leads already is no error to it.
+        with suppress(kafka.errors.PreferredLeaderNotAvailableError):
+            admin.elect_leaders(PREFERRED, {topic: list(known[topic].partitions) for topic in topics})
         now = watching.list_topics(timeout=REQUEST_TIMEOUT).topics
         return all(now[part.topic].partitions[part.partition].leader == first for part, (first, *_) in wanted.items())
 

@@ -1,7 +1,7 @@
 """Streams and workers for tests that run real processes; a plugin of pytest (see tests/conftest.py)."""
 
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,10 @@ from tests.support.brokers import Brokers
 from tests.support.stream import Protocol, Stream
 from tests.support.supervisor import Supervisor
 from tests.support.worker import Worker
+
+# What a failed test prints of each worker's log: what went wrong is near its end, or never comes.
+_LINES = 40
+_COLUMNS = 300
 
 
 class OpenStream(typing.Protocol):
@@ -113,3 +117,15 @@ def start_supervisor(tmp_path: Path) -> Iterator[StartSupervisor]:
 def report(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Adds a line to what pytest prints at the end."""
     return lambda line: record_property("report", line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Print with a failed test what its workers said: a failure that comes once in a hundred runs is told once."""
+    report = yield
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.failed and isinstance(folder, Path):
+        for log in sorted(folder.glob("*.log")):
+            lines = log.read_text(errors="replace").splitlines()[-_LINES:]
+            report.sections.append((f"the end of {log.name}", "\n".join(line[:_COLUMNS] for line in lines)))
+    return report
