@@ -11,7 +11,8 @@ from confluent_kafka import KafkaError, KafkaException
 
 from consumer.broker import AbortedError, AbortKind, Assignment
 from consumer.exits import FatalBrokerError
-from consumer.kafka.errors import DENIED, GONE, REBALANCED, Patience, WornOutError, barred_from, explained, reason
+from consumer.kafka.blame import blame, useless
+from consumer.kafka.errors import DENIED, GONE, REBALANCED, Patience, explained, is_fatal, reason
 from consumer.kafka.group import Group, WentAgainError
 from consumer.kafka.outlet import Outlet
 from consumer.operate.logs import Seldom
@@ -23,23 +24,11 @@ _log = structlog.get_logger()
 # Fenced again so soon, the other side is alive: two instances with one name would fence each other for ever.
 _FENCED_AGAIN: Final = 60.0
 
-_LACKING: Final = GONE | DENIED.keys()
 TWIN: Final = "if it was fenced, another worker runs under the same --instance name"
 
 _NO_TWIN: Final = {*DENIED, KafkaError.INVALID_TXN_STATE}
 
 _NOT_REWOUND: Final = "what was undone has not been rewound yet"
-
-
-def _dead(error: KafkaException) -> bool:
-    """Return whether a producer is dead for good; calls after the first one say so by the code alone."""
-    why = reason(error)
-    return bool(why.fatal()) or why.code() == KafkaError._FATAL  # noqa: SLF001
-
-
-def _useless(error: KafkaException) -> bool:
-    """Return whether nothing can be done with a producer any more."""
-    return _dead(error) or isinstance(error, WornOutError)
 
 
 @contextmanager
@@ -291,23 +280,11 @@ class KafkaBroker(ABC):
         self._written = False
         self._undone = True
         self._outlet.serve()  # whether it was cut off
-        why, kind, culprits, told = str(failure), AbortKind.OTHER, set[int](), list[KafkaException]()
-        barred: str | None = None
-        if isinstance(failure, AbortedError):
-            kind, culprits = failure.kind, set(failure.culprits)
-        else:
-            told.append(self._cause(failure))
-            why, barred = barred_from(reason(told[0]), self._outlet.written)
-        failed, topic = self._outlet.take_failure()
-        if failed is not None:  # names the topic
-            why = f"{explained(reason(told[0])) if told else why} ({explained(failed, topic)})"
-            kind, barred = AbortKind.UNDELIVERED, f"writing {topic}" if failed.code() in GONE else barred
-            told.append(KafkaException(failed))
-        if any(reason(one).code() in _LACKING for one in told):
-            kind = AbortKind.UNDELIVERED
-        if barred is not None:
-            self._tell_barred(barred)
-        gone = next(filter(_useless, told), None)
+        cause = failure if isinstance(failure, AbortedError) else self._cause(failure)
+        found = blame(cause, *self._outlet.take_failure(), self._outlet.written)
+        kind, culprits, gone = found.kind, set(found.culprits), found.gone
+        if found.barred is not None:
+            self._tell_barred(found.barred)
         killed = self._discard_all() if gone is None else None
         if self._outlet.refusal:
             kind = AbortKind.REFUSED
@@ -319,12 +296,12 @@ class KafkaBroker(ABC):
             self._replace(careful=True)
         elif (end := gone or killed) is not None:
             if kind is not AbortKind.UNDELIVERED or reason(end).code() not in _NO_TWIN:
-                kind = AbortKind.FENCED if _dead(end) and not self._outlet.cut_off else AbortKind.CUT_OFF
+                kind = AbortKind.FENCED if is_fatal(reason(end)) and not self._outlet.cut_off else AbortKind.CUT_OFF
             self._renew(end)
         elif kind is AbortKind.REFUSED:
             # By our own client, whose limit is that of its making: the next one asks what topics take by now.
             self._replace(careful=self._outlet.careful)
-        return AbortedError(why, culprits, kind)
+        return AbortedError(found.why, culprits, kind)
 
     def _tell_barred(self, what: str | None) -> None:
         """Show that a topic can't be written to until somebody makes or grants it, or that there is none such."""
@@ -339,7 +316,7 @@ class KafkaBroker(ABC):
         try:
             self._discard()
         except KafkaException as error:
-            if _useless(error):
+            if useless(error):
                 return error
             raise FatalBrokerError(f"what was written can't be undone: {reason(error).str()}") from error
         return None
@@ -352,7 +329,7 @@ class KafkaBroker(ABC):
         # are cut off. Of a network that swallows what is sent, the client learns only later than that.
         # And one that ends a transaction which no broker has begun, since its partitions were denied, dies of that.
         excused = why.code() in _NO_TWIN or self._outlet.cut_off or self._may_have_timed_out()
-        if _dead(gone) and not excused:
+        if is_fatal(why) and not excused:
             if now - self._renewed_at < _FENCED_AGAIN:
                 raise FatalBrokerError(f"the producer died twice within a minute; {TWIN}: {why.str()}")
             self._renewed_at = now

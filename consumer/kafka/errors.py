@@ -4,7 +4,7 @@ https://github.com/confluentinc/librdkafka/blob/master/INTRODUCTION.md, "Transac
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 import structlog
@@ -80,6 +80,11 @@ def reason(error: KafkaException) -> KafkaError:
     if not isinstance(found, KafkaError):
         raise TypeError(f"an exception of Kafka without an error: {error!r}") from error
     return found
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Return whether a client is dead for good; a message, and each call after the first one, has the code alone."""
+    return bool(error.fatal()) or error.code() == KafkaError._FATAL  # noqa: SLF001 - librdkafka's local codes
 
 
 class WornOutError(KafkaException):
@@ -178,21 +183,6 @@ def explained(error: KafkaError, topic: str | None = None) -> str:
     if error.code() == KafkaError._FATAL:  # noqa: SLF001 - what a client died of is in its words alone
         denied = next((needs for code, needs in DENIED.items() if KafkaError(code).str() in error.str()), None)
     return f"{where}{plain(error.str())}" + (f" (grant {denied})" if denied else "")
-
-
-def barred_from(error: KafkaError, written: Iterable[str]) -> tuple[str, str | None]:
-    """Return the error of a call in words, and what can't be done until somebody makes a topic or grants it, if so.
-
-    Args:
-        error: of a transaction; where a partition may not be added to one, the client does not name its topic.
-        written: the topics that were written to: it is one of them.
-    """
-    if error.code() not in GONE:
-        return explained(error), None
-    if "commit offsets" in error.str():
-        return explained(error), "committing offsets"
-    topics = " or ".join(sorted(written))
-    return explained(error, topics), f"writing {topics}"
 
 
 def _again(error: KafkaError) -> bool:

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from consumer.broker import AbortedError, Assignment
 from consumer.exits import FatalBrokerError
-from consumer.kafka.errors import CALL, Patience, explained, reason
+from consumer.kafka.errors import CALL, Patience, explained, is_fatal, reason
 from consumer.kafka.membership import Membership
 from consumer.kafka.offsets import as_notes, as_offsets, ask_committed, committed_by_anyone
 from consumer.operate.logs import Seldom
@@ -100,7 +100,6 @@ class Group:
             self._stop(partition, self._given_up[partition])
         messages = self._take(until, limit)
         if any(map(Message.error, messages)):  # before anything is raised: each is told once
-            self._membership.death = next(filter(_is_fatal, map(Message.error, messages)), self._membership.death)
             messages = [m for m in messages if self._is_event(m)]
         if self._failure is not None:
             failure, self._failure = self._failure, None
@@ -368,6 +367,8 @@ class Group:
         error = message.error()
         if error is None:
             return True
+        if is_fatal(error):
+            self._membership.death = self._membership.death or error
         partition = message.partition()
         if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:  # noqa: SLF001
             if partition in self._positions:  # and did not go meanwhile
@@ -382,8 +383,3 @@ class Group:
         self._to_stop.discard(partition)
         self.hold(partition, self.note(partition))  # a note that is there stays there
         self._assignment.stopped(partition, why)
-
-
-def _is_fatal(error: KafkaError | None) -> bool:
-    """Return whether a consumer died of it; what a message carries is the code alone."""
-    return error is not None and (error.code() == KafkaError._FATAL or error.fatal())  # noqa: SLF001

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from consumer.broker import AbortedError
 from consumer.deadletter.letter import Letter
@@ -18,7 +18,7 @@ from consumer.deadletter.replay import Memory
 from consumer.deadletter.selection import Span
 from consumer.exits import FatalBrokerError
 from consumer.kafka.aside import Aside
-from consumer.kafka.errors import CALL, explained, reason
+from consumer.kafka.errors import CALL, explained, is_fatal, reason
 from consumer.kafka.notes import ReplayNotes, within_a_minute
 from consumer.kafka.targets import Failure, Target
 from consumer.kafka.topics import said_plainly
@@ -106,7 +106,7 @@ class Replay:
             FatalBrokerError: there is no going on; what is committed stays so.
         """
         why = reason(error) if isinstance(error, KafkaException) else None
-        if why is not None and _dead(why):
+        if why is not None and is_fatal(why):
             raise FatalBrokerError(
                 f"{_TAKEN_OVER}, or a transaction took longer than transaction.timeout.ms: {explained(why)}"
             ) from error
@@ -132,12 +132,8 @@ class Replay:
         try:
             self._call(lambda: producer.abort_transaction(CALL), "abort transaction")
         except KafkaException as error:
-            if not _dead(reason(error)):
+            if not is_fatal(reason(error)):
                 raise FatalBrokerError(f"what was written can't be undone: {explained(reason(error))}") from error
 
     def _call(self, call: Callable[[], None], what: str) -> None:
         within_a_minute(call, what, self._aside)
-
-
-def _dead(error: KafkaError) -> bool:
-    return error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001 - librdkafka's local code
