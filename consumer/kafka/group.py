@@ -255,10 +255,11 @@ class Group:
         return callback
 
     def _assigned(self, partitions: Sequence[int]) -> None:
-        self._resolve(partitions)
+        if not self._resolve(partitions):
+            self._consumer.incremental_assign([])  # the client waits for an answer
 
-    def _resolve(self, partitions: Collection[int]) -> None:
-        """Assign partitions at the offsets that the group has for them, or try again later.
+    def _resolve(self, partitions: Collection[int]) -> bool:
+        """Assign partitions at the offsets that the group has for them, or try again later; whether there were any.
 
         A predecessor that was killed may have left an offset pending in its transaction. The question then takes all
         of its time, in which nothing else goes on, so it is a short one.
@@ -279,13 +280,15 @@ class Group:
             if partition not in positions:
                 self._unresolved[partition] = None
         self._tell_unresolved()
+        if not positions:
+            return False
         places = [TopicPartition(self._topic, partition, offset) for partition, offset in positions.items()]
         self._consumer.incremental_assign(places)
         self._consumer.resume(places)  # a pause outlives revocation and assignment
         self._positions.update(positions)
         self._came.update(positions)
-        if positions:
-            self._assignment.assigned(positions, notes)
+        self._assignment.assigned(positions, notes)
+        return True
 
     def _first_positions(self, partitions: Collection[int]) -> tuple[dict[int, int], Notes]:
         wanted = self._places(partitions)

@@ -33,6 +33,7 @@ class FakeConsumer:
         self.early = 0
         self.why = KafkaError._STATE
         self.refusing: set[int] = set()
+        self.pending = False
         self.sought: list[tuple[int, int]] = []
 
     def subscribe(self, _: list[str], **callbacks: Callable[[Any, list[TopicPartition]], None]) -> None:
@@ -40,8 +41,10 @@ class FakeConsumer:
         self.callbacks = callbacks
 
     def committed(self, places: Sequence[TopicPartition], timeout: float) -> list[TopicPartition]:
-        """Tell what is committed, with notes."""
+        """Tell what is committed, with notes, unless it is pending in a transaction."""
         del timeout
+        if self.pending:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         return [
             TopicPartition(
                 place.topic,
@@ -135,6 +138,30 @@ def test_an_assignment_begins_where_the_group_stands_and_ends_every_pause(
     _, client, lanes = member
     assert client.calls == [("incremental_assign", [0, 1]), ("resume", [0, 1])]
     assert lanes.told == [("assigned", (PARTITIONS, {0: "held"}))]
+
+
+def test_an_assignment_is_answered_at_once_and_partitions_follow_when_their_offsets_are_told(
+    member: tuple[Group, FakeConsumer, Lanes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client waits for one answer to a rebalance; a change of its assignment is never for nothing (rule 20)."""
+    group, client, lanes = member
+    group._drop([0, 1])
+    client.calls.clear()
+    lanes.told.clear()
+    client.pending = True
+    client.callbacks["on_assign"](client, [TopicPartition("flights", p) for p in PARTITIONS])
+    assert client.calls == [("incremental_assign", [])]
+    monkeypatch.setattr(group, "_ask_at", 0.0)
+    group.poll(0.0, 10)
+    assert client.calls == [("incremental_assign", [])]
+    client.pending = False
+    for _ in PARTITIONS:
+        monkeypatch.setattr(group, "_ask_at", 0.0)
+        group.poll(0.0, 10)
+    assert [call for call in client.calls if call[1]] == [
+        (what, [partition]) for partition in (1, 0) for what in ("incremental_assign", "resume")
+    ]
+    assert lanes.told[1:] == [("assigned", ({1: 9}, {})), ("assigned", ({0: 5}, {0: "held"}))]
 
 
 @pytest.mark.parametrize("how", ["revoked", "lost"])
