@@ -12,7 +12,17 @@ from confluent_kafka import KafkaError, KafkaException
 from consumer.broker import AbortedError, AbortKind, Assignment
 from consumer.exits import FatalBrokerError
 from consumer.kafka.blame import blame, useless
-from consumer.kafka.errors import DENIED, GONE, REBALANCED, Patience, explained, is_fatal, reason
+from consumer.kafka.errors import (
+    DENIED,
+    GONE,
+    REBALANCED,
+    UNPOLLED,
+    Patience,
+    WornOutError,
+    explained,
+    is_fatal,
+    reason,
+)
 from consumer.kafka.group import Group, WentAgainError
 from consumer.kafka.outlet import Outlet
 from consumer.operate.logs import Seldom
@@ -149,15 +159,15 @@ class KafkaBroker(ABC):
     def rewind(self) -> tuple[Positions, Notes]:
         """Go back to what is committed.
 
-        Returns nothing where the group has moved on without this member: the next poll tells what is lost, and until
-        a rewind goes well nothing is written, committed or handed over.
+        Returns nothing where the group has moved on without this member, of which the next poll tells, or where there
+        is no answer before it: until a rewind goes well nothing is written, committed or handed over.
         """
         with self._pulse.within(Doing.BROKER), _final("going back to what is committed"):
             try:
                 positions, notes = self._group.committed()
                 self._group.seek(positions)
             except KafkaException as error:
-                if reason(error).code() not in REBALANCED:
+                if reason(error).code() not in REBALANCED and not isinstance(error, WornOutError):
                     raise
                 return {}, {}
             # The output topic may have been made anew, which can be why this is asked for.
@@ -363,15 +373,19 @@ class KafkaBroker(ABC):
     def _commit_alone(self, changed: Positions) -> bool:
         """Commit positions that no record goes with; false where the group has moved on, and will say so itself.
 
-        So where the input topic is gone, or the partition, since it was made anew with fewer.
+        So where the input topic is gone, or the partition, since it was made anew with fewer; and where there is no
+        answer before the next poll.
         """
         try:
-            self._patience.until_done(lambda: self._group.commit(changed), "commit")
+            self._patience.until_done(lambda: self._group.commit(changed), "commit", UNPOLLED)
         except KafkaException as error:
             why = reason(error)
-            if why.code() not in REBALANCED | GONE:
+            if why.code() not in REBALANCED | GONE and not isinstance(error, WornOutError):
                 raise FatalBrokerError(f"offsets can't be committed: {why.str()}") from error
             if self._seldom(why.name()):
-                _log.info("offsets are not committed: the group has gone on, or the topic is gone", error=why.str())
+                _log.info(
+                    "offsets are not committed: no answer, the group has gone on, or the topic is gone",
+                    error=why.str(),
+                )
             return False
         return True

@@ -16,6 +16,9 @@ from consumer.operate.pulse import Wait
 
 T = TypeVar("T")
 
+# How long a consumer may go without a poll while it waits for an answer, in seconds. One whose only broker had stood
+# still was seen to connect to none again before what it had fetched was taken from it (librdkafka 2.16).
+UNPOLLED: Final = 10.0
 # Seconds that one call may take; a frozen broker makes calls take far longer, which the watchdog is for.
 CALL: Final = 10.0
 _PAUSE: Final = 0.2

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from consumer.broker import AbortedError, Assignment
 from consumer.exits import FatalBrokerError
-from consumer.kafka.errors import CALL, Patience, explained, is_fatal, reason
+from consumer.kafka.errors import CALL, UNPOLLED, Patience, explained, is_fatal, reason
 from consumer.kafka.membership import Membership
 from consumer.kafka.offsets import as_notes, as_offsets, ask_committed, committed_by_anyone
 from consumer.operate.logs import Seldom
@@ -176,12 +176,15 @@ class Group:
         """Return the committed offsets of the assigned partitions, once no transaction is pending on them, and notes.
 
         isolation.level=read_committed makes the broker answer with stable offsets only (KIP-447).
+
+        Raises:
+            WornOutError: there is no answer yet: poll first.
         """
         wanted = self._places(self._positions)
         if not wanted:
             return {}, {}
         ask = partial(ask_committed, self._consumer, wanted, CALL)
-        answer = self._patience.until_done(ask, "committed offsets")
+        answer = self._patience.until_done(ask, "committed offsets", UNPOLLED)
         return as_offsets(answer), as_notes(answer)
 
     def committed_by_anyone(self, partitions: Iterable[int], limit: float) -> Positions:

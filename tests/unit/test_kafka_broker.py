@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from consumer.broker import AbortedError, AbortKind
 from consumer.exits import FatalBrokerError
+from consumer.kafka import broker as broker_module
 from consumer.kafka import delivery
 from consumer.kafka.aside import Aside
 from consumer.kafka.broker import KafkaBroker
@@ -38,6 +39,7 @@ class FakeGroup:
         self.sent: list[dict[int, int]] = []
         self.refuses: KafkaError | None = None
         self.poll_raises: type[KafkaException] = KafkaException
+        self.committed_raises: type[KafkaException] = KafkaException
         self.notes: dict[int, str] = {}
         self.stand: Positions = {0: 0, 1: 0}
 
@@ -64,7 +66,7 @@ class FakeGroup:
     def committed(self) -> tuple[Positions, Notes]:
         """Return where both stand, to a member."""
         if self.refuses is not None:
-            raise KafkaException(self.refuses)
+            raise self.committed_raises(self.refuses)
         return self.stand, {}
 
     def committed_by_anyone(self, partitions: Iterable[int], limit: float) -> Positions:
@@ -417,13 +419,19 @@ def test_a_partition_that_is_lost_when_it_is_to_be_read_ends_nothing(*, act: str
         scene.broker.checkpoint({0: 1})
 
 
-def test_nothing_is_handed_over_between_an_abort_and_its_rewind() -> None:
-    """One that failed halfway has moved some partitions: what lanes got there would be older than what they had."""
+@pytest.mark.parametrize(
+    ("how", "code"), [(KafkaException, KafkaError._STATE), (WornOutError, KafkaError._TIMED_OUT)]
+)
+def test_nothing_is_handed_over_between_an_abort_and_its_rewind(how: type[KafkaException], code: int) -> None:
+    """One that failed halfway has moved some partitions: what lanes got there would be older than what they had.
+
+    One that gets no answer gives way to the poll, and is made again after it.
+    """
     scene = Scene(ExactlyOnce, commit_transaction=ABORTABLE)
     scene.broker.write(RESULTS)
     with pytest.raises(AbortedError):
         scene.broker.checkpoint({0: 1, 1: 1})
-    scene.group.refuses = KafkaError(KafkaError._STATE)
+    scene.group.committed_raises, scene.group.refuses = how, KafkaError(code)
     assert scene.broker.rewind() == ({}, {})
     scene.group.refuses = None
     assert scene.broker.poll(0.0, 1) == ()
@@ -673,6 +681,20 @@ def test_a_rebalance_that_went_past_is_no_commit(kind: type[KafkaBroker], code: 
     assert not scene.broker.checkpoint({0: 5})
     scene.group.refuses = None
     scene.broker.checkpoint({0: 5})
+    assert scene.group.commits == [{0: 5}]
+
+
+@pytest.mark.parametrize("kind", [ExactlyOnce, AtLeastOnce])
+def test_a_commit_that_gets_no_answer_gives_way_to_the_poll(
+    kind: type[KafkaBroker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A consumer may get one only after it has been polled; the position is tried again."""
+    monkeypatch.setattr(broker_module, "UNPOLLED", 0.0)
+    scene = Scene(kind)
+    scene.group.refuses = KafkaError(KafkaError._TIMED_OUT)
+    assert not scene.broker.checkpoint({0: 5})
+    scene.group.refuses = None
+    assert scene.broker.checkpoint({0: 5})
     assert scene.group.commits == [{0: 5}]
 
 

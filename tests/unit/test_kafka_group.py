@@ -11,9 +11,10 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from consumer.broker import AbortedError
 from consumer.exits import FatalBrokerError
+from consumer.kafka import group as group_module
 from consumer.kafka import membership as module
 from consumer.kafka import offsets
-from consumer.kafka.errors import Patience
+from consumer.kafka.errors import Patience, WornOutError
 from consumer.kafka.group import Group
 from consumer.operate.pulse import Pulse
 from consumer.types import Notes, Positions
@@ -291,6 +292,19 @@ def test_what_came_to_a_consumer_in_the_poll_in_which_it_died_is_lost_too(
     assert poll(group) is not client
     assert [told for told in lanes.told if told[0] == "lost"] == [("lost", [0, 1]), ("lost", [1])]
     assert group.positions() == {}
+
+
+def test_committed_offsets_that_are_not_told_are_waited_for_between_polls(
+    member: tuple[Group, FakeConsumer, Lanes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A consumer whose only broker stood still finds it again only when it is polled."""
+    monkeypatch.setattr(group_module, "UNPOLLED", 0.0)
+    group, client, _ = member
+    client.pending = True
+    with pytest.raises(WornOutError):
+        group.committed()
+    client.pending = False
+    assert group.committed() == (PARTITIONS, {0: "held"})
 
 
 class Pending(FakeConsumer):
