@@ -249,7 +249,8 @@ class Worker:
         began = self._clock()
         durable = self._broker.checkpoint({partition: lane.position for partition, lane in self._lanes.items()})
         now = self._clock()
-        self._checkpoint_at = now + self._interval
+        # A slow commit leaves as much time again for events, half the interval at least.
+        self._checkpoint_at = max(began + self._interval, now + self._interval / 2)
         if not durable:
             return
         if self._written:

@@ -218,9 +218,9 @@ class Pipeline(Spec, frozen=True, kw_only=True):
         Literal["exactly_once", "at_least_once"],
         text("exactly_once: outputs, dead letters and offsets commit in one transaction."),
     ] = "exactly_once"
-    checkpoint: Annotated[Duration, text("Pause between the end of one checkpoint and the next.")] = _duration(
-        "100ms"
-    )
+    checkpoint: Annotated[
+        Duration, text("From the start of one checkpoint to the next; half of it is for events at least.")
+    ] = _duration("100ms")
     kafka: Annotated[
         dict[str, str | int | float | bool],
         text("librdkafka settings, each routed to the client it belongs to; those that the worker owns are refused."),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from consumer.broker import AbortedError
-from consumer.types import DeadLetter, PlainEvent
+from consumer.types import DeadLetter, PlainEvent, Positions
 from consumer.worker import Worker
 from tests.support.loops import Echo, Story, worker
 from tests.support.making import offsets, rule
@@ -75,13 +75,32 @@ def test_open_events_are_not_committed() -> None:
 
 
 def test_a_checkpoint_waits_for_its_interval() -> None:
-    """Counted from the end of the last one."""
+    """The first one as long as any other."""
     scene = Scene(rows=1, checkpoint=1.0)
     scene.add(1)
     scene.steps()
     began = scene.clock.now
     scene.until(lambda: scene.topics.commits == 1)
     assert scene.clock.now == began + 1.0
+
+
+@pytest.mark.parametrize(("takes", "apart"), [(0.0, 1.0), (0.25, 1.0), (0.5, 1.0), (2.0, 2.5)])
+def test_checkpoints_begin_an_interval_apart(takes: float, apart: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long each takes, but half the interval is left for events."""
+    scene = Scene(rows=1, checkpoint=1.0)
+    began: list[float] = []
+    commit = scene.broker.checkpoint
+
+    def slow(positions: Positions) -> bool:
+        began.append(scene.clock.now)
+        scene.clock.now += takes
+        return commit(positions)
+
+    monkeypatch.setattr(scene.broker, "checkpoint", slow)
+    for commits in (1, 2, 3):
+        scene.add(1)
+        scene.until(lambda wanted=commits: scene.topics.commits == wanted)
+    assert [began[1] - began[0], began[2] - began[1]] == [apart, apart]
 
 
 def test_invariant_2_after_an_abort_each_result_is_there_once() -> None:
