@@ -30,7 +30,7 @@ from tests.support.topics import lag, wait_until
 
 PARTITIONS: Final = 6
 PATIENCE: Final = 180.0
-TARGET: Final = 1.3
+TARGET: Final = 1.15
 
 
 class Measured(msgspec.Struct, frozen=True):
