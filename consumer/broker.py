@@ -36,6 +36,13 @@ class AbortedError(Exception):
         self.kind = kind
 
 
+class NotRewoundError(AbortedError):
+    """An abort has not been followed by a rewind that went well: no abort of its own, only another try to go back."""
+
+    def __init__(self) -> None:
+        super().__init__("what was undone has not been rewound yet")
+
+
 class Assignment(Protocol):
     """Is told, from inside ``poll`` and on its thread, which partitions come and go."""
 
@@ -102,16 +109,22 @@ class Broker(Protocol):
         """Return where each partition ends, as far as that is known without asking; only between polls."""
         ...
 
-    def checkpoint(self, positions: Positions) -> bool:
+    def checkpoint(self, positions: Positions, *, last: bool = False) -> bool:
         """Make all that was written durable together with the positions and the notes of held partitions.
 
         Does nothing where nothing changed.
 
+        Args:
+            positions: of all partitions.
+            last: no poll comes after this one: there is nothing to wait for but its answer.
+
         Returns:
-            Whether the positions are durable now: not where a rebalance has gone past this member, as it will learn.
+            Whether the positions are durable now: not where a rebalance has gone past this member, as it will learn,
+            nor where there is no answer before the next poll.
 
         Raises:
-            AbortedError: see there; also for as long as an earlier one was not followed by ``rewind``.
+            AbortedError: see there.
+            NotRewoundError: for as long as an earlier one was not followed by a ``rewind`` that went well.
             FatalBrokerError: there is no going on.
         """
         ...
@@ -119,8 +132,8 @@ class Broker(Protocol):
     def rewind(self) -> tuple[Positions, Notes]:
         """Go back to what is committed, after an AbortedError, and return it: offsets, and the notes beside them.
 
-        Returns nothing where the group has moved on without this member: the next poll tells what is lost. Until it
-        goes well, no events are handed over.
+        Returns nothing where the group has moved on without this member, of which the next poll tells, or where there
+        is no answer before that. Until it goes well, no events are handed over.
         """
         ...
 

@@ -87,9 +87,9 @@ class FileBroker:
         """Return nothing: where a file ends is known when it has ended."""
         return {}
 
-    def checkpoint(self, positions: Positions) -> bool:
+    def checkpoint(self, positions: Positions, *, last: bool = False) -> bool:
         """Flush."""
-        del positions
+        del positions, last
         self._enriched.flush()
         self._dead.flush()
         return True

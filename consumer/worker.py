@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Final
 
-from consumer.broker import AbortedError, Broker, EndOfInputError
+from consumer.broker import AbortedError, Broker, EndOfInputError, NotRewoundError
 from consumer.exits import HeldError
 from consumer.holds import HoldRule, Holds
 from consumer.lane import OPEN_BYTES, BatchRule, Lane, Reason
@@ -43,7 +43,7 @@ class Worker:
         broker: not joined yet.
         enrichers: makes one for a lane.
         rule: when batches close.
-        checkpoint: seconds between the end of one checkpoint and the next.
+        checkpoint: seconds from the start of one checkpoint to the next.
         drain: seconds that open batches may take once it is told to stop.
         observer: is told what happens.
         filters: whether events may be kept from the model, which is counted then.
@@ -84,6 +84,8 @@ class Worker:
         self._settle_at = self._checkpoint_at
         self._tell_at = clock()
         self._pause = _FIRST_PAUSE
+        # Partitions to blame for aborts, until a rewind tells where they stand.
+        self._culprits: set[int] = set()
         self._holds = Holds(holds or HoldRule(), broker, observer, clock)
         self._poll_limit = max(rule.rows, _LEAST_POLL)
 
@@ -245,11 +247,12 @@ class Worker:
             if partition in self._lanes:
                 self._lanes[partition].advance(position)
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self, *, last: bool = False) -> None:
         began = self._clock()
-        durable = self._broker.checkpoint({partition: lane.position for partition, lane in self._lanes.items()})
+        positions = {partition: lane.position for partition, lane in self._lanes.items()}
+        durable = self._broker.checkpoint(positions, last=last)
         now = self._clock()
-        # A slow commit leaves as much time again for events, half the interval at least.
+        # However slow the commit was, half the interval is for events.
         self._checkpoint_at = max(began + self._interval, now + self._interval / 2)
         if not durable:
             return
@@ -266,13 +269,14 @@ class Worker:
             while lane.size and self._clock() < deadline:
                 self._enrich(lane, Reason.DRAIN)
                 self._checkpoint_if_due()  # a slow model's drain takes longer than a transaction may
-        self._checkpoint()
+        self._checkpoint(last=True)
 
     def _drop(self, partitions: Collection[int]) -> None:
         for partition in partitions:
             self._lanes.pop(partition, None)
             self._open.pop(partition, None)
             self._enrichers.pop(partition, None)
+            self._culprits.discard(partition)
         self._holds.drop(partitions)
 
     def _tell(self) -> None:
@@ -295,20 +299,21 @@ class Worker:
         try:
             act()
         except AbortedError as aborted:
-            self._observer.aborted(aborted)
-            culprits = aborted.culprits
-            self._recovering(lambda: self._rewind(culprits))  # a lane that it lets go on may be lost by then
+            if not isinstance(aborted, NotRewoundError):
+                self._observer.aborted(aborted)
+            self._culprits |= aborted.culprits
+            self._recovering(self._rewind)  # a lane that it lets go on may be lost by then
 
-    def _rewind(self, culprits: Collection[int]) -> None:
+    def _rewind(self) -> None:
         self._written = False
         positions, notes = self._broker.rewind()
         for partition, position in positions.items():
             if partition in self._lanes:
                 self._lanes[partition].restart(position)
         self._holds.undone(self._lanes, positions, notes)
-        for partition in culprits:
-            if partition in self._lanes:
-                self._holds.refused(self._lanes[partition])
+        for partition in self._culprits & positions.keys() & self._lanes.keys():
+            self._holds.refused(self._lanes[partition])
+        self._culprits -= positions.keys()
         self._sleep(self._pause)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
-from consumer.broker import AbortedError, AbortKind, Assignment
+from consumer.broker import AbortedError, AbortKind, Assignment, NotRewoundError
 from consumer.exits import FatalBrokerError
 from consumer.kafka.blame import blame, useless
 from consumer.kafka.errors import (
@@ -37,8 +37,6 @@ _FENCED_AGAIN: Final = 60.0
 TWIN: Final = "if it was fenced, another worker runs under the same --instance name"
 
 _NO_TWIN: Final = {*DENIED, KafkaError.INVALID_TXN_STATE}
-
-_NOT_REWOUND: Final = "what was undone has not been rewound yet"
 
 
 @contextmanager
@@ -81,6 +79,9 @@ class KafkaBroker(ABC):
         self._barred: str | None = None
         # Between an abort and the rewind, the lanes' positions are past results that were thrown away.
         self._undone = False
+        # Whether a rewind had no answer; how long a checkpoint waits for one, in seconds.
+        self._unanswered = False
+        self._patient = UNPOLLED
 
     def join(self, assignment: Assignment) -> None:
         """Join the group."""
@@ -93,6 +94,9 @@ class KafkaBroker(ABC):
         with self._pulse.within(Doing.BROKER), _final("reading"):
             try:
                 events = self._group.poll(until, limit)
+                if self._unanswered:
+                    self._unanswered = False
+                    self._group.throw_away()
             except WentAgainError as error:
                 raise self._gone_on(error, "the client has no longer a partition that came") from error
             if self._group.came:
@@ -113,7 +117,7 @@ class KafkaBroker(ABC):
     def write(self, results: Sequence[Result]) -> Sequence[DeadLetter]:
         """Send results; see ``consumer.broker.Broker``."""
         if self._undone:
-            raise AbortedError(_NOT_REWOUND)
+            raise NotRewoundError
         try:
             with self._pulse.within(Doing.BROKER):
                 if not self._outlet.counted:
@@ -126,14 +130,15 @@ class KafkaBroker(ABC):
         except (KafkaException, AbortedError) as failure:
             raise self._undo(failure) from failure
 
-    def checkpoint(self, positions: Positions) -> bool:
+    def checkpoint(self, positions: Positions, *, last: bool = False) -> bool:
         """Make what was written durable with the positions; see ``consumer.broker.Broker``."""
+        self._patient = float("inf") if last else UNPOLLED
         with self._pulse.within(Doing.BROKER):
             return self._checkpoint(positions)
 
     def _checkpoint(self, positions: Positions) -> bool:
         if self._undone:  # a second rebalance in the poll in which the first one failed
-            raise AbortedError(_NOT_REWOUND)
+            raise NotRewoundError
         # Less than 0 where nothing is committed any more: what is to be, a person says.
         marks = {p: (offset, self._group.note(p)) for p, offset in positions.items() if offset >= 0}
         changed = {p: mark[0] for p, mark in marks.items() if self._committed.get(p) != mark}
@@ -167,7 +172,8 @@ class KafkaBroker(ABC):
                 positions, notes = self._group.committed()
                 self._group.seek(positions)
             except KafkaException as error:
-                if reason(error).code() not in REBALANCED and not isinstance(error, WornOutError):
+                self._unanswered = isinstance(error, WornOutError)
+                if reason(error).code() not in REBALANCED and not self._unanswered:
                     raise
                 return {}, {}
             # The output topic may have been made anew, which can be why this is asked for.
@@ -377,7 +383,7 @@ class KafkaBroker(ABC):
         answer before the next poll.
         """
         try:
-            self._patience.until_done(lambda: self._group.commit(changed), "commit", UNPOLLED)
+            self._patience.until_done(lambda: self._group.commit(changed), "commit", self._patient)
         except KafkaException as error:
             why = reason(error)
             if why.code() not in REBALANCED | GONE and not isinstance(error, WornOutError):

@@ -251,7 +251,7 @@ class AtLeastOnce(KafkaBroker):
         waiting = Waiting("deliveries", self._pulse)
         while left := self._outlet.producer.flush(_FLUSH):
             waiting.tell(f"{left} records are not delivered yet")
-        self._pulse.answered()
+        waiting.over()
         if self._outlet.failure is not None:
             raise KafkaException(self._outlet.failure)
         return not changed or self._commit_alone(changed)

@@ -16,8 +16,8 @@ from consumer.operate.pulse import Wait
 
 T = TypeVar("T")
 
-# How long a consumer may go without a poll while it waits for an answer, in seconds. One whose only broker had stood
-# still was seen to connect to none again before what it had fetched was taken from it (librdkafka 2.16).
+# After how many seconds without an answer a consumer is polled before it is asked again (rule 22 of DESIGN.md); one
+# question may take longer.
 UNPOLLED: Final = 10.0
 # Seconds that one call may take; a frozen broker makes calls take far longer, which the watchdog is for.
 CALL: Final = 10.0

@@ -32,6 +32,8 @@ _EARLY: Final = frozenset(
     {KafkaError._STATE, KafkaError._OUTDATED, KafkaError._PREV_IN_PROGRESS}  # noqa: SLF001 - librdkafka's local codes
 )
 _OFFSETS: Final = "offsets to begin from"
+_THROWING: Final = 1.0
+_MANY: Final = 10_000
 
 
 class WentAgainError(KafkaException):
@@ -119,6 +121,12 @@ class Group:
         if first is None:
             return []
         return [first, *self._consumer.consume(limit - 1, 0)] if limit > 1 else [first]
+
+    def throw_away(self) -> None:
+        """Take what was fetched, for a second at most: it comes again after a seek (rule 22 of DESIGN.md)."""
+        until = time.monotonic() + _THROWING
+        while time.monotonic() < until and self.poll(0.0, _MANY):
+            pass
 
     @property
     def came(self) -> bool:

@@ -3,7 +3,7 @@
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from consumer.broker import AbortedError, Assignment, EndOfInputError
+from consumer.broker import AbortedError, Assignment, EndOfInputError, NotRewoundError
 from consumer.deadletter.causes import Code
 from consumer.types import Cause, DeadLetter, Enriched, Event, Notes, PlainEvent, Positions, Result, Stage
 
@@ -173,7 +173,7 @@ class MemoryBroker:
     def write(self, results: Sequence[Result]) -> Sequence[DeadLetter]:
         """Keep results until the checkpoint; what is too large becomes a dead letter."""
         if self._undone:
-            raise AbortedError("not rewound yet")
+            raise NotRewoundError
         self._clock.sleep(self.slow)
         self.slow = 0.0
         self._fail("write")
@@ -188,10 +188,11 @@ class MemoryBroker:
             for partition, place in self._next.items()
         }
 
-    def checkpoint(self, positions: Positions) -> bool:
+    def checkpoint(self, positions: Positions, *, last: bool = False) -> bool:
         """Make results and positions durable together."""
+        del last
         if self._undone:
-            raise AbortedError("not rewound yet")
+            raise NotRewoundError
         notes = self._topics.notes
         changed = {
             p: at

@@ -28,7 +28,7 @@ def free_port() -> int:
     Within that range, a client that keeps trying a broker which is down may be given the broker's own port
     and end up connected to itself, and the broker then can't start.
     """
-    share = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _SHARES
+    share = int(os.environ.get("PYTEST_XDIST_WORKER", f"gw{_SHARES - 1}").removeprefix("gw")) % _SHARES
     while True:
         port = _FIRST_PORT + share * _SHARE + secrets.randbelow(_SHARE)
         with socket.socket() as probe, suppress(OSError):

@@ -42,6 +42,7 @@ class FakeGroup:
         self.committed_raises: type[KafkaException] = KafkaException
         self.notes: dict[int, str] = {}
         self.stand: Positions = {0: 0, 1: 0}
+        self.thrown_away = 0
 
     def note(self, partition: int) -> str:
         """Return what goes with a partition's offset."""
@@ -83,6 +84,10 @@ class FakeGroup:
         if self.refuses is not None:
             raise self.poll_raises(self.refuses)
         return [PlainEvent(b"{}", partition=1)]
+
+    def throw_away(self) -> None:
+        """Count it."""
+        self.thrown_away += 1
 
     def hold(self, partition: int, note: str) -> None:
         """Keep the note."""
@@ -437,6 +442,7 @@ def test_nothing_is_handed_over_between_an_abort_and_its_rewind(how: type[KafkaE
     assert scene.broker.poll(0.0, 1) == ()
     scene.broker.rewind()
     assert len(scene.broker.poll(0.0, 1)) == 1
+    assert scene.group.thrown_away == (how is WornOutError)
 
 
 @pytest.mark.parametrize("code", [KafkaError._INVALID_ARG, KafkaError._FATAL, KafkaError._STATE])
@@ -696,6 +702,25 @@ def test_a_commit_that_gets_no_answer_gives_way_to_the_poll(
     scene.group.refuses = None
     assert scene.broker.checkpoint({0: 5})
     assert scene.group.commits == [{0: 5}]
+
+
+def test_the_last_commit_is_waited_for() -> None:
+    """No poll comes after it: at least once, what was written would be written again, and nobody told."""
+    scene = Scene(AtLeastOnce)
+    scene.broker.write(RESULTS)
+    answers = iter([KafkaError(KafkaError._TIMED_OUT), None])
+
+    def commit(positions: Positions) -> None:
+        scene.group.commits.append(dict(positions))
+        if (error := next(answers)) is not None:
+            time.sleep(0.05)
+            raise KafkaException(error)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(broker_module, "UNPOLLED", 0.0)
+        patched.setattr(scene.group, "commit", commit)
+        assert scene.broker.checkpoint({0: 1, 1: 1}, last=True)
+    assert scene.group.commits == [{0: 1, 1: 1}] * 2
 
 
 @pytest.mark.parametrize("call", ["begin_transaction", "send_offsets_to_transaction", "commit_transaction"])

@@ -307,6 +307,17 @@ def test_committed_offsets_that_are_not_told_are_waited_for_between_polls(
     assert group.committed() == (PARTITIONS, {0: "held"})
 
 
+def test_what_was_fetched_can_be_thrown_away(member: tuple[Group, FakeConsumer, Lanes]) -> None:
+    """All of it, however many calls it takes; nothing of what else is told is lost."""
+    group, client, lanes = member
+    left = [[Message(topic="flights", partition=0, offset=at)] for at in range(3)] + [[gone(1)]]
+    client.consume = lambda *_: left.pop(0) if left else []  # type: ignore[method-assign]
+    group.throw_away()
+    assert left == []
+    group.poll(0.0, 1)
+    assert lanes.told[-1][0] == "stopped"
+
+
 class Pending(FakeConsumer):
     """Tells no stable offsets, as where a broker came back and never wrote the markers of a transaction."""
 

@@ -1,6 +1,7 @@
 """The worker's loop, on a broker in memory and a clock that is turned by hand."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -91,15 +92,18 @@ def test_checkpoints_begin_an_interval_apart(takes: float, apart: float, monkeyp
     began: list[float] = []
     commit = scene.broker.checkpoint
 
-    def slow(positions: Positions) -> bool:
+    def slow(positions: Positions, *, last: bool) -> bool:
         began.append(scene.clock.now)
         scene.clock.now += takes
-        return commit(positions)
+        return commit(positions, last=last)
+
+    def committed(times: int) -> bool:
+        return scene.topics.commits == times
 
     monkeypatch.setattr(scene.broker, "checkpoint", slow)
-    for commits in (1, 2, 3):
+    for times in (1, 2, 3):
         scene.add(1)
-        scene.until(lambda wanted=commits: scene.topics.commits == wanted)
+        scene.until(partial(committed, times))
     assert [began[1] - began[0], began[2] - began[1]] == [apart, apart]
 
 
@@ -113,6 +117,20 @@ def test_invariant_2_after_an_abort_each_result_is_there_once() -> None:
     scene.until(lambda: scene.topics.committed[0] == 5)
     assert scene.topics.offsets(0) == [0, 1, 2, 3, 4]
     assert (scene.broker.rewinds, scene.story.told("aborted")) == (1, ["aborted away []"])
+
+
+def test_a_rewind_that_does_not_go_well_is_no_abort_of_its_own() -> None:
+    """It is made again until it does; who is to blame for the abort is not forgotten meanwhile."""
+    scene = Scene(rows=2, checkpoint=0.5)
+    scene.add(2)
+    scene.broker.faults["checkpoint"].append(AbortedError("refused", [0]))
+    scene.broker.halfway = 2
+    refused: list[int] = []
+    scene.worker._holds.refused = lambda lane: refused.append(lane.position)  # type: ignore[method-assign]
+    scene.until(lambda: scene.broker.rewinds == 2)
+    assert refused == []
+    scene.until(lambda: scene.topics.committed[0] == 2)
+    assert (scene.broker.rewinds, refused, scene.story.told("aborted")) == (3, [0], ["aborted refused [0]"])
 
 
 def test_an_abort_while_writing_is_the_same() -> None:
