@@ -19,7 +19,7 @@ demo: $(VENV)/.runtime  ## See it work: a real worker on an embedded broker, in 
 	@$(VENV)/bin/onelane demo
 
 test: $(VENV)/.dev jars toxiproxy prometheus registry test-tflite-runtime  ## The whole suite, on a real Apache Kafka
-	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(PYTEST_ARGS)
 
 test-tflite-runtime: $(VENV_TFLITE)/.dev  ## The engine tests on tflite-runtime, in an environment of its own
 	@ENGINES="tflite-runtime litert" $(VENV_TFLITE)/bin/python -m pytest -q tests/engine

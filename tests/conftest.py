@@ -19,22 +19,6 @@ settings.register_profile("onelane", deadline=None, derandomize=os.environ.get("
 settings.load_profile("onelane")
 
 
-# Folders whose tests wait for brokers and workers, most of their time; those of the others compute.
-_WAITING = frozenset({"broker", "chaos", "scenarios"})
-# They begin in the first nine tenths of a run: some take minutes, and one that began last would run on alone.
-_WAITING_SHARE = 0.9
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have files that wait take turns with files that compute, so that cores are neither idle nor fought for."""
-    files = dict.fromkeys(item.path for item in items)
-    waiting = [file for file in files if file.parent.name in _WAITING]
-    computing = [file for file in files if file.parent.name not in _WAITING]
-    turns = {file: _WAITING_SHARE * place / len(waiting) for place, file in enumerate(waiting)}
-    turns |= {file: place / len(computing) for place, file in enumerate(computing)}
-    items.sort(key=lambda item: turns[item.path])
-
-
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[KafkaBroker]:
     """One broker for the whole session, started by the first test that asks for it.
