@@ -179,7 +179,7 @@ class KafkaBroker(ABC):
             # The output topic may have been made anew, which can be why this is asked for.
             self._count_partitions()
         self._note_committed(positions, notes)
-        self._undone = False
+        self._undone = self._unanswered = False
         return positions, notes
 
     def hold(self, partition: int, note: str = "") -> None:

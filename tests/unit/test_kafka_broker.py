@@ -445,6 +445,20 @@ def test_nothing_is_handed_over_between_an_abort_and_its_rewind(how: type[KafkaE
     assert scene.group.thrown_away == (how is WornOutError)
 
 
+def test_nothing_is_thrown_away_after_a_rewind_that_went_well() -> None:
+    """Also where the one before it had no answer, and no poll came in between: these events are not read again."""
+    scene = Scene(ExactlyOnce, commit_transaction=ABORTABLE)
+    scene.broker.write(RESULTS)
+    with pytest.raises(AbortedError):
+        scene.broker.checkpoint({0: 1, 1: 1})
+    scene.group.committed_raises, scene.group.refuses = WornOutError, KafkaError(KafkaError._TIMED_OUT)
+    scene.broker.rewind()
+    scene.group.refuses = None
+    scene.broker.rewind()
+    assert len(scene.broker.poll(0.0, 1)) == 1
+    assert scene.group.thrown_away == 0
+
+
 @pytest.mark.parametrize("code", [KafkaError._INVALID_ARG, KafkaError._FATAL, KafkaError._STATE])
 def test_a_poll_that_fails_ends_the_worker(code: int) -> None:
     """Nothing here can mend it, and a worker that polled a dead consumer again and again would be a zombie."""
